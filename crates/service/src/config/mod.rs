@@ -1,0 +1,153 @@
+//! Configuration: defaults in the binary < a TOML file < environment variables `PAGEVIEW_…`.
+//!
+//! ```text
+//! file, environment --layers--> dotted key -> text + origin --keys--> typed values, or every mistake at once --> Config
+//! ```
+//! One file serves all services, so every service knows every key, and a key that nobody knows is a mistake.
+
+mod keys;
+mod layers;
+mod schema;
+mod setting;
+
+use std::path::{Path, PathBuf};
+
+pub use keys::{Mistake, Reference};
+pub use schema::{
+    Aws, CloudWatch, Config, Ingest, Kafka, Pipeline, Server, Shutdown, Sink, Window, Writer, reference,
+};
+pub use setting::{Bytes, GroupProtocol, Setting};
+
+use layers::Layers;
+
+/// Names the file, as `--config` does.
+pub const FILE_VARIABLE: &str = "PAGEVIEW_CONFIG";
+/// Names a file of `deploy/config/`: `local`, `test` or `aws`.
+pub const PROFILE_VARIABLE: &str = "PAGEVIEW_PROFILE";
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", list(.0))]
+pub struct Error(pub Vec<Mistake>);
+
+fn list(mistakes: &[Mistake]) -> String {
+    let lines: Vec<_> = mistakes.iter().map(|mistake| format!("  - {mistake}")).collect();
+    let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
+    format!("the configuration has {} {plural}:\n{}", mistakes.len(), lines.join("\n"))
+}
+
+impl Config {
+    /// Reads the configuration of this process: `file` if given, else the file that `PAGEVIEW_CONFIG` or
+    /// `PAGEVIEW_PROFILE` names, else none; then the environment.
+    ///
+    /// # Errors
+    /// Every mistake found, with the key and where it was written.
+    pub fn load(file: Option<&Path>, default_port: u16) -> Result<Self, Error> {
+        Self::from_environment(file, default_port, std::env::vars())
+    }
+
+    fn from_environment(
+        file: Option<&Path>,
+        default_port: u16,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let variables: Vec<_> =
+            variables.into_iter().filter(|(name, _)| name.starts_with("PAGEVIEW_")).collect();
+        let file = file.map(Path::to_owned).or_else(|| named_file(&variables));
+        let layers = Layers::read(file.as_deref(), variables).map_err(|mistake| Error(vec![mistake]))?;
+        schema::read(layers, default_port).map_err(Error)
+    }
+}
+
+fn named_file(variables: &[(String, String)]) -> Option<PathBuf> {
+    let value = |name| variables.iter().find(|(known, value)| known == name && !value.is_empty());
+    if let Some((_, file)) = value(FILE_VARIABLE) {
+        return Some(PathBuf::from(file));
+    }
+    value(PROFILE_VARIABLE).map(|(_, profile)| PathBuf::from(format!("deploy/config/{profile}.toml")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, Error> {
+        let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::from_environment(Some(file.path()), 8081, variables)
+    }
+
+    #[test]
+    fn the_environment_is_above_the_file_is_above_the_default() {
+        let toml = "[pipeline.window]\ngrace = '5s'\nidle_timeout = '10s'\n[server]\nport = 9000";
+        let config = load(toml, &[("PAGEVIEW_PIPELINE__WINDOW__GRACE", "2s")]).unwrap();
+        assert_eq!(config.pipeline.window.grace, Duration::from_secs(2));
+        assert_eq!(config.pipeline.window.idle_timeout, Duration::from_secs(10));
+        assert_eq!(config.server.port, 9000);
+        assert_eq!(config.kafka.bootstrap_servers, "localhost:9092");
+        assert_eq!(load("", &[]).unwrap().server.port, 8081);
+    }
+
+    #[test]
+    fn kafka_properties_have_dots_in_the_file_and_underscores_in_the_environment() {
+        let toml = "[kafka.properties]\n\"security.protocol\" = 'SSL'\n\"ssl.ca.location\" = '/ca'";
+        let variables = [("PAGEVIEW_KAFKA__PROPERTIES__SECURITY_PROTOCOL", "SASL_SSL")];
+        let config = load(toml, &variables).unwrap();
+        let properties: Vec<_> = config.kafka.properties.iter().collect();
+        assert_eq!(properties.len(), 2);
+        assert_eq!(config.kafka.properties["security.protocol"], "SASL_SSL");
+        assert_eq!(config.kafka.properties["ssl.ca.location"], "/ca");
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_with_key_and_origin() {
+        let toml = "[pipeline.window]\ngrce = '5s'\n[server]\nport = 'many'";
+        let variables = [
+            ("PAGEVIEW_SHUTDOWN__GRACE", "20"),
+            ("PAGEVIEW_KAFKA__PROPERTIES__ACKS", "1"),
+            ("PAGEVIEW_PIPELINE__STREAM__THREADS", "0"),
+        ];
+        let Error(mistakes) = load(toml, &variables).unwrap_err();
+        let text = Error(mistakes.clone()).to_string();
+        assert_eq!(mistakes.len(), 5, "{text}");
+        assert!(
+            text.contains("pipeline.window.grce") && text.contains("did you mean pipeline.window.grace"),
+            "{text}"
+        );
+        assert!(text.contains("server.port") && text.contains(".toml"), "{text}");
+        assert!(text.contains("PAGEVIEW_SHUTDOWN__GRACE"), "{text}");
+        assert!(text.contains("kafka.properties.acks"), "{text}");
+        assert!(text.contains("pipeline.stream.threads"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_file_and_broken_toml_are_told_in_words() {
+        let missing =
+            Config::from_environment(Some(Path::new("no/such.toml")), 1, []).unwrap_err().to_string();
+        assert!(missing.contains("no/such.toml"), "{missing}");
+        let broken = load("[server\nport = 1", &[]).unwrap_err().to_string();
+        assert!(broken.contains("line 1"), "{broken}");
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let variables = [
+            ("PAGEVIEW_KAFKA__PROPERTIES__SASL_PASSWORD", "hunter2"),
+            ("PAGEVIEW_KAFKA__PROPERTIES__SSL_KEY_PEM", "-----BEGIN"),
+        ];
+        let config = load("", &variables).unwrap();
+        let printed = format!("{config:?}")
+            + &config.effective.iter().map(|(_, text)| text.as_str()).collect::<String>();
+        assert!(!printed.contains("hunter2") && !printed.contains("BEGIN"), "{printed}");
+    }
+
+    #[test]
+    fn what_is_not_supported_yet_is_refused_rather_than_ignored() {
+        let error = load("", &[("PAGEVIEW_INGEST__API_KEYS_FILE", "keys")]).unwrap_err().to_string();
+        assert!(error.contains("ingest.api_keys_file") && error.contains("not supported"), "{error}");
+    }
+}

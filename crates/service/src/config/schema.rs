@@ -1,0 +1,442 @@
+//! Every key of every service, with its default and what it does: the one list that is read, checked and documented.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use model::topic;
+
+use super::keys::{Keys, Mistake, Reference, is_secret};
+use super::layers::Layers;
+use super::setting::{Bytes, GroupProtocol};
+
+/// The configuration of a process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `server.*`
+    pub server: Server,
+    /// `kafka.*`
+    pub kafka: Kafka,
+    /// `pipeline.*`
+    pub pipeline: Pipeline,
+    /// `aws.*`
+    pub aws: Aws,
+    /// `sink.*`
+    pub sink: Sink,
+    /// `ingest.*`
+    pub ingest: Ingest,
+    /// `shutdown.*`
+    pub shutdown: Shutdown,
+    /// `metrics.cloudwatch.*`
+    pub cloudwatch: CloudWatch,
+    /// Every key with its value as text, secrets left out: what `--check-config` prints.
+    pub effective: Vec<(String, String)>,
+}
+
+/// Where this process listens.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Address to listen on.
+    pub host: String,
+    /// Port of the API, or of health and metrics where there is no API.
+    pub port: u16,
+    /// A port of its own for health and metrics.
+    pub management_port: Option<u16>,
+}
+
+/// How to reach Kafka.
+#[derive(Clone)]
+pub struct Kafka {
+    /// `host:port`, several separated by commas.
+    pub bootstrap_servers: String,
+    /// The rebalance protocol of our groups.
+    pub group_protocol: GroupProtocol,
+    /// Whether members keep their partitions over a restart (KIP-345).
+    pub static_membership: bool,
+    /// Passed through to librdkafka.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Topics, and how events are counted.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// Topic of events.
+    pub pageviews_topic: String,
+    /// Topic of counts.
+    pub aggregates_topic: String,
+    /// Topic of late counts.
+    pub late_topic: String,
+    /// Topic of what could not be counted.
+    pub dead_letters_topic: String,
+    /// Consumer group of the aggregator, and prefix of its transactional ids.
+    pub group_id: String,
+    /// What tells this replica from the others, for ever; `None` is a random one each start.
+    pub instance_id: Option<String>,
+    /// Counting threads of one process.
+    pub threads: usize,
+    /// When windows close.
+    pub window: Window,
+    /// How far an event may be ahead of the clock.
+    pub max_future_skew: Duration,
+}
+
+/// When windows close.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// How long after its end a window waits for stragglers, in event time.
+    pub grace: Duration,
+    /// How long event time must stand still before the wall clock closes windows.
+    pub idle_timeout: Duration,
+    /// Memory that open windows may take before partial rows are written.
+    pub memory_limit: Bytes,
+    /// How far behind the oldest event of an open window may be.
+    pub max_open: Duration,
+}
+
+/// How to reach AWS.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    /// Region of the bucket.
+    pub region: String,
+    /// The bucket.
+    pub bucket: String,
+    /// Another endpoint than AWS's, for emulators.
+    pub endpoint_override: Option<String>,
+}
+
+/// What is written to S3, and how.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    /// Events, into `raw/`.
+    pub raw: Writer,
+    /// Counts, into `aggregates/`.
+    pub aggregates: Writer,
+    /// Late counts, into `late/`.
+    pub late: Writer,
+    /// Dead letters, into `dead-letter/topic/`.
+    pub dead_letters: Writer,
+    /// Memory of everything buffered, all writers together.
+    pub memory_limit: Bytes,
+    /// Raised when topics were recreated: prefixes everything.
+    pub epoch: Option<usize>,
+    /// S3 storage class of objects.
+    pub storage_class: Option<String>,
+    /// S3 server-side encryption of objects.
+    pub sse: Option<String>,
+}
+
+/// One writer of the sink.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// How objects are encoded.
+    pub format: String,
+    /// The longest a record waits for its object.
+    pub flush_interval: Duration,
+    /// The size an object is cut at, encoded.
+    pub flush_bytes: Bytes,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    /// How long a request waits for Kafka before it is answered 503.
+    pub delivery_timeout: Duration,
+    /// Bytes of events handed to Kafka and not acknowledged, past which requests are answered 503 at once.
+    pub max_in_flight_bytes: Bytes,
+    /// How old an event may be; `None` is any age.
+    pub max_past: Option<Duration>,
+    /// File of API keys.
+    pub api_keys_file: Option<PathBuf>,
+    /// Origins allowed by CORS.
+    pub cors_origins: Vec<String>,
+    /// Requests a second for each caller.
+    pub rate_limit: Option<String>,
+    /// Proxies in front whose `X-Forwarded-For` is believed.
+    pub trusted_hops: usize,
+    /// TLS certificate chain.
+    pub tls_cert: Option<PathBuf>,
+    /// TLS private key.
+    pub tls_key: Option<PathBuf>,
+}
+
+/// How a process stops.
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    /// How long it may take.
+    pub grace: Duration,
+    /// How long readiness is down before connections are closed.
+    pub drain_delay: Duration,
+}
+
+/// Metrics sent to CloudWatch.
+#[derive(Debug, Clone)]
+pub struct CloudWatch {
+    /// Whether they are sent.
+    pub enabled: bool,
+    /// The namespace.
+    pub namespace: String,
+    /// How often.
+    pub step: Duration,
+}
+
+/// Properties of librdkafka that exactly-once rests on.
+const OURS: [&str; 22] = [
+    "acks",
+    "allow.auto.create.topics",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "isolation.level",
+    "max.in.flight.requests.per.connection",
+    "message.send.max.retries",
+    "message.timeout.ms",
+    "metadata.broker.list",
+    "partition.assignment.strategy",
+    "partitioner",
+    "request.required.acks",
+    "retries",
+    "max.in.flight",
+    "transactional.id",
+    "delivery.timeout.ms",
+];
+
+pub(super) fn read(layers: Layers, default_port: u16) -> Result<Config, Vec<Mistake>> {
+    let mut keys = Keys::new(layers);
+    let mut config = declare(&mut keys, default_port);
+    let pipeline = &config.pipeline;
+    keys.require(pipeline.threads >= 1, "pipeline.stream.threads", "must be at least 1");
+    let topics = [
+        &pipeline.pageviews_topic,
+        &pipeline.aggregates_topic,
+        &pipeline.late_topic,
+        &pipeline.dead_letters_topic,
+    ];
+    let distinct = topics.iter().enumerate().all(|(i, topic)| !topics[..i].contains(topic));
+    keys.require(distinct, "pipeline.*_topic", "the four topics must have different names");
+    keys.require(
+        !config.shutdown.grace.is_zero(),
+        "shutdown.grace",
+        "must not be zero: nothing could be finished",
+    );
+    config.effective = keys.finish()?;
+    Ok(config)
+}
+
+/// Every key, in the order of the documentation.
+#[must_use]
+pub fn reference() -> Vec<Reference> {
+    let mut keys = Keys::new(Layers::default());
+    declare(&mut keys, 0);
+    keys.known()
+}
+
+fn declare(keys: &mut Keys, default_port: u16) -> Config {
+    Config {
+        server: Server {
+            host: keys.read("server.host", "0.0.0.0", "Address to listen on"),
+            port: keys
+                .read::<Option<u16>>(
+                    "server.port",
+                    "",
+                    "Empty: 8080 ingest-api, 8081 aggregator, 8082 s3-sink",
+                )
+                .unwrap_or(default_port),
+            management_port: keys.read(
+                "server.management_port",
+                "",
+                "A port of its own for health and metrics; empty: they are on server.port too",
+            ),
+        },
+        kafka: Kafka {
+            bootstrap_servers: keys.read(
+                "kafka.bootstrap_servers",
+                "localhost:9092",
+                "Brokers as host:port, several separated by commas",
+            ),
+            group_protocol: keys.read(
+                "kafka.group_protocol",
+                "classic",
+                "classic (cooperative-sticky) or consumer (KIP-848)",
+            ),
+            static_membership: keys.read(
+                "kafka.static_membership",
+                "false",
+                "Members keep their partitions over a restart (KIP-345); needs pipeline.instance_id",
+            ),
+            properties: keys.properties(&OURS),
+        },
+        pipeline: pipeline(keys),
+        aws: Aws {
+            region: keys.read("aws.region", "eu-west-2", "Region of the bucket"),
+            bucket: keys.read("aws.s3.bucket_name", "pageview-data", "The bucket"),
+            endpoint_override: keys.read(
+                "aws.s3.endpoint_override",
+                "",
+                "URL of an S3 emulator; empty: AWS itself",
+            ),
+        },
+        sink: sink(keys),
+        ingest: ingest(keys),
+        shutdown: Shutdown {
+            grace: keys.read("shutdown.grace", "20s", "How long a stop may take"),
+            drain_delay: keys.read(
+                "shutdown.drain_delay",
+                "2s",
+                "How long ingest-api goes on serving after readiness went down",
+            ),
+        },
+        cloudwatch: CloudWatch {
+            enabled: keys.read_not_yet("metrics.cloudwatch.enabled", "false", "Send metrics to CloudWatch"),
+            namespace: keys.read("metrics.cloudwatch.namespace", "PageviewPipeline", "Their namespace"),
+            step: keys.read("metrics.cloudwatch.step", "60s", "How often they are sent"),
+        },
+        effective: Vec::new(),
+    }
+}
+
+fn pipeline(keys: &mut Keys) -> Pipeline {
+    Pipeline {
+        pageviews_topic: keys.read("pipeline.pageviews_topic", topic::PAGEVIEWS, "Events"),
+        aggregates_topic: keys.read(
+            "pipeline.aggregates_topic",
+            topic::AGGREGATES,
+            "Counts of closed windows",
+        ),
+        late_topic: keys.read(
+            "pipeline.late_topic",
+            topic::LATE,
+            "Counts that came after their window closed",
+        ),
+        dead_letters_topic: keys.read(
+            "pipeline.dead_letters_topic",
+            topic::DEAD_LETTERS,
+            "What could not be counted",
+        ),
+        group_id: keys.read(
+            "pipeline.group_id",
+            topic::AGGREGATOR_GROUP,
+            "Consumer group of the aggregator, prefix of its transactional ids",
+        ),
+        instance_id: keys.read(
+            "pipeline.instance_id",
+            "",
+            "Tells this replica from all others, the same after a restart; empty: random",
+        ),
+        threads: keys.read("pipeline.stream.threads", "2", "Counting threads of one aggregator process"),
+        window: Window {
+            grace: keys.read(
+                "pipeline.window.grace",
+                "30s",
+                "How long after its end a window waits for stragglers",
+            ),
+            idle_timeout: keys.read(
+                "pipeline.window.idle_timeout",
+                "30s",
+                "How long event time stands still before the wall clock closes windows",
+            ),
+            memory_limit: keys.read(
+                "pipeline.window.memory_limit",
+                "512MiB",
+                "Memory of open windows, past which partial counts are written",
+            ),
+            max_open: keys.read(
+                "pipeline.window.max_open",
+                "1h",
+                "How far back the oldest event of an open window may be",
+            ),
+        },
+        max_future_skew: keys.read(
+            "pipeline.max_future_skew",
+            "5min",
+            "How far an event's timestamp may be ahead of the clock",
+        ),
+    }
+}
+
+fn sink(keys: &mut Keys) -> Sink {
+    const ENABLED: &str = "Whether this writer runs";
+    const FORMAT: &str = "How objects are encoded: ndjson.gz";
+    const INTERVAL: &str = "The longest a record waits for its object";
+    const BYTES: &str = "Encoded size that an object is cut at";
+    macro_rules! writer {
+        ($name:literal) => {
+            Writer {
+                enabled: keys.read(concat!("sink.", $name, ".enabled"), "true", ENABLED),
+                format: keys.read_not_yet(concat!("sink.", $name, ".format"), "ndjson.gz", FORMAT),
+                flush_interval: keys.read(concat!("sink.", $name, ".flush_interval"), "60s", INTERVAL),
+                flush_bytes: keys.read(concat!("sink.", $name, ".flush_bytes"), "32MiB", BYTES),
+            }
+        };
+    }
+    Sink {
+        raw: writer!("raw"),
+        aggregates: writer!("aggregates"),
+        late: writer!("late"),
+        dead_letters: writer!("dead_letters"),
+        memory_limit: keys.read(
+            "sink.memory_limit",
+            "256MiB",
+            "Memory of all that is buffered, all writers together",
+        ),
+        epoch: keys.read_not_yet(
+            "sink.epoch",
+            "",
+            "Raise it when topics were recreated: a new tree in the bucket",
+        ),
+        storage_class: keys.read("sink.storage_class", "", "S3 storage class of the objects"),
+        sse: keys.read("sink.sse", "", "Server-side encryption of the objects, such as AES256 or aws:kms"),
+    }
+}
+
+fn ingest(keys: &mut Keys) -> Ingest {
+    Ingest {
+        delivery_timeout: keys.read(
+            "ingest.delivery_timeout",
+            "5s",
+            "How long a request waits for Kafka before it is answered 503",
+        ),
+        max_in_flight_bytes: keys.read(
+            "ingest.max_in_flight_bytes",
+            "64MiB",
+            "Bytes not yet acknowledged by Kafka, past which requests are answered 503 at once",
+        ),
+        max_past: keys.read("ingest.max_past", "", "How old an event may be; empty: any age"),
+        api_keys_file: keys.read_not_yet(
+            "ingest.api_keys_file",
+            "",
+            "File of API keys; empty: no key is asked for",
+        ),
+        cors_origins: keys.read_not_yet("ingest.cors_origins", "", "Origins that browsers may post from"),
+        rate_limit: keys.read_not_yet("ingest.rate_limit", "", "Requests a second for each caller"),
+        trusted_hops: keys.read_not_yet(
+            "ingest.trusted_hops",
+            "0",
+            "Proxies whose X-Forwarded-For is believed",
+        ),
+        tls_cert: keys.read_not_yet("ingest.tls_cert", "", "TLS certificate chain, PEM"),
+        tls_key: keys.read_not_yet("ingest.tls_key", "", "TLS private key, PEM"),
+    }
+}
+
+/// Prints what is set, but no secret.
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value): (&String, &String)| {
+            (name.clone(), if is_secret(name) { "(not shown)".to_owned() } else { value.clone() })
+        };
+        f.debug_struct("Kafka")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("group_protocol", &self.group_protocol)
+            .field("static_membership", &self.static_membership)
+            .field("properties", &self.properties.iter().map(shown).collect::<BTreeMap<_, _>>())
+            .finish()
+    }
+}

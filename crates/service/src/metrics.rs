@@ -1,0 +1,64 @@
+//! Metrics of the process, rendered in Prometheus' text format.
+//!
+//! Each service names its own metrics in its `metrics.rs`, through the macros of crate `metrics`; this is the
+//! recorder behind them, and what is true of any process.
+
+use metrics::{describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Upper bounds in seconds of every histogram whose name ends in `_seconds`: half a millisecond to a minute.
+const SECONDS: [f64; 16] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+const BUILD_INFO: &str = "pageview_build_info";
+const CPU_SECONDS: &str = "process_cpu_seconds_total";
+const RESIDENT_BYTES: &str = "process_resident_memory_bytes";
+
+/// Reads what was recorded.
+#[derive(Clone)]
+pub struct Metrics {
+    recorder: PrometheusHandle,
+}
+
+impl Metrics {
+    /// Installs the recorder; once in a process.
+    pub(crate) fn install(service: &'static str, version: &'static str) -> Result<Self, BuildError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+            .install_recorder()?;
+        describe_gauge!(BUILD_INFO, "Always 1; its labels name the service and its version");
+        describe_counter!(CPU_SECONDS, "CPU time used by this process, user and system, in seconds");
+        describe_gauge!(RESIDENT_BYTES, "Memory of this process that is in RAM, in bytes");
+        gauge!(BUILD_INFO, "service" => service, "version" => version).set(1.0);
+        Ok(Self { recorder })
+    }
+
+    /// All metrics as text. Takes up the samples of histograms too, so it must be called now and then.
+    #[must_use]
+    pub fn render(&self) -> String {
+        if let Some(bytes) = resident_bytes() {
+            gauge!(RESIDENT_BYTES).set(bytes as f64);
+        }
+        if let Some(seconds) = cpu_seconds() {
+            gauge!(CPU_SECONDS).set(seconds);
+        }
+        self.recorder.run_upkeep();
+        self.recorder.render()
+    }
+}
+
+/// From `/proc/self/statm`, whose second field counts pages; `None` where there is no such file.
+fn resident_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
+
+/// From `/proc/self/stat`, fields 14 and 15, in ticks of 10 ms; the command's name before them may hold spaces.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / 100.0)
+}

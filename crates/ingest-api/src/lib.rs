@@ -1,1 +1,45 @@
-//! Placeholder.
+//! HTTP in: accepted means durable.
+//!
+//! ```text
+//! POST -> routes -> request (pure: bytes -> events, or a problem) -> delivery -> librdkafka -> all in-sync replicas
+//!            ^                                                         |                             |
+//!            +-- 202, or 503 after the delivery timeout <-- one wake-up a request <-- acknowledgements
+//! ```
+//! A 202 is sent only after every event of the request is acknowledged by all in-sync replicas. A 503 means *perhaps
+//! stored*: it tells which events of the batch are known to be.
+
+mod delivery;
+pub mod metrics;
+mod problem;
+mod producer;
+pub mod request;
+mod routes;
+mod server;
+
+use anyhow::Context as _;
+use service::Process;
+
+use producer::Producer;
+
+/// Serves until asked to stop, then finishes what it has accepted.
+///
+/// # Errors
+/// When the port is taken, the Kafka client cannot be made, or the producer fails for good.
+pub async fn run(process: Process) -> anyhow::Result<()> {
+    metrics::describe();
+    let producer = Producer::start(&process).context("cannot make the Kafka producer")?;
+    let server = server::Server::start(&process, &producer)?;
+    tokio::select! {
+        () = process.shutdown.wait() => {}
+        error = producer.fatal() => {
+            process.health.broken(error.to_string());
+            server.stop(std::time::Duration::ZERO).await;
+            return Err(error.into());
+        }
+    }
+    server.stop(process.config.shutdown.drain_delay).await;
+    producer
+        .flush(process.config.shutdown.grace)
+        .await
+        .context("not every event was acknowledged before the end")
+}

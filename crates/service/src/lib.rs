@@ -20,7 +20,7 @@ mod telemetry;
 
 pub use config::Config;
 pub use health::{Component, Health};
-pub use program::{Process, Program, exit, main};
+pub use program::{Process, Program, exit, main, resolve};
 pub use shutdown::Shutdown;
 
 /// librdkafka allocates in one thread and frees in another, where glibc's malloc is the bottleneck: with jemalloc

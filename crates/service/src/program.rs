@@ -190,7 +190,10 @@ async fn listen(host: &str, port: u16) -> Result<tokio::net::TcpListener, String
 }
 
 /// The address that `server.host` and a port mean.
-pub(crate) fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
+///
+/// # Errors
+/// When `host` is neither an address nor a name that has one, in words.
+pub fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
     let mut addresses = (host, port)
         .to_socket_addrs()
         .map_err(|error| format!("server.host {host:?} is no address: {error}"))?;

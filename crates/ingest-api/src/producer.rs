@@ -1,0 +1,152 @@
+//! The Kafka producer: hands events over, and hears for each whether all in-sync replicas have it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use service::kafka::{LogOnly, missing_topics, producer_config, wait_for_topics};
+use service::{Component, Process, Shutdown};
+use tokio::sync::watch;
+
+use crate::delivery::{Budget, Countdown, Delivery};
+use crate::metrics;
+use crate::request::Event;
+
+/// What librdkafka keeps beside the bytes of an event, about.
+const OVERHEAD: usize = 128;
+/// The pause between two looks at the cluster.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Producer {
+    kafka: Arc<ThreadedProducer<Callbacks>>,
+    topic: Arc<str>,
+    budget: Arc<Budget>,
+    fatal: watch::Receiver<Option<FatalError>>,
+}
+
+/// The producer cannot go on: only a new one can.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the Kafka producer failed for good: {0}")]
+pub(crate) struct FatalError(String);
+
+/// More bytes are in flight than `ingest.max_in_flight_bytes` allows.
+#[derive(Debug)]
+pub(crate) struct Overloaded;
+
+struct Callbacks {
+    fatal: watch::Sender<Option<FatalError>>,
+}
+
+impl Producer {
+    pub(crate) fn start(process: &Process) -> KafkaResult<Self> {
+        let config = &process.config;
+        let (sender, fatal) = watch::channel(None);
+        let limit = config.ingest.max_in_flight_bytes.0;
+        let kafka: ThreadedProducer<_> = producer_config(config)
+            // Never: an expired message makes librdkafka renumber the rest under a new epoch, and those that the
+            // broker already has are stored twice. The request has a deadline, the message has none.
+            .set("message.timeout.ms", "0")
+            // The budget is the bound; librdkafka's own must not be hit before it.
+            .set("queue.buffering.max.messages", "0")
+            .set("queue.buffering.max.kbytes", (limit / 1024 * 2).max(64 * 1024).to_string())
+            .create_with_context(Callbacks { fatal: sender })?;
+        let producer = Self {
+            kafka: Arc::new(kafka),
+            topic: config.pipeline.pageviews_topic.as_str().into(),
+            budget: Budget::new(limit),
+            fatal,
+        };
+        let (watched, health, shutdown) =
+            (producer.clone(), process.health.component("kafka"), process.shutdown.clone());
+        std::thread::Builder::new()
+            .name("kafka-health".to_owned())
+            .spawn(move || watched.watch_cluster(&health, &shutdown))
+            .map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+        Ok(producer)
+    }
+
+    /// Hands `events` to librdkafka; what returns tells when Kafka has answered for all.
+    pub(crate) fn send(&self, events: &[Event<'_>]) -> Result<Arc<Countdown>, Overloaded> {
+        let size = |event: &Event<'_>| event.value.len() + event.postcode.as_bytes().len() + OVERHEAD;
+        let bytes = events.iter().map(size).sum::<usize>() as u64;
+        let reservation = self.budget.reserve(bytes).ok_or(Overloaded)?;
+        metrics::in_flight_bytes(self.budget.used());
+        let request = Countdown::new(events.len(), reservation);
+        for (index, event) in events.iter().enumerate() {
+            let delivery = Box::new(Delivery { request: Arc::clone(&request), index });
+            let record = BaseRecord::with_opaque_to(&self.topic, delivery)
+                .key(event.postcode.as_bytes())
+                .payload(event.value.as_ref());
+            if let Err((error, record)) = self.kafka.send(record) {
+                metrics::delivery_failed(&error);
+                record.delivery_opaque.request.settle(index, false);
+            }
+        }
+        Ok(request)
+    }
+
+    /// Returns when the producer has failed for good.
+    pub(crate) async fn fatal(&self) -> FatalError {
+        let mut fatal = self.fatal.clone();
+        match fatal.wait_for(Option::is_some).await {
+            Ok(error) => error.clone().unwrap_or_else(|| FatalError("unknown".to_owned())),
+            // The callbacks live as long as the producer does, and we hold it.
+            Err(_closed) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until Kafka has answered for everything.
+    pub(crate) async fn flush(&self, within: Duration) -> anyhow::Result<()> {
+        let kafka = Arc::clone(&self.kafka);
+        tokio::task::spawn_blocking(move || kafka.flush(within)).await??;
+        Ok(())
+    }
+
+    fn watch_cluster(&self, health: &Component, shutdown: &Shutdown) {
+        let topics = [self.topic.as_ref()];
+        while wait_for_topics(self.kafka.client(), &topics, health, shutdown) {
+            health.up();
+            while !shutdown.requested()
+                && missing_topics(self.kafka.client(), &topics, LOOK_EVERY)
+                    .is_ok_and(|missing| missing.is_empty())
+            {
+                pause();
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "polls a system that announces nothing")]
+fn pause() {
+    std::thread::sleep(LOOK_EVERY);
+}
+
+impl ClientContext for Callbacks {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        LogOnly.log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.fatal.send_replace(Some(FatalError(reason.to_owned())));
+        }
+        LogOnly.error(error, reason);
+    }
+}
+
+impl ProducerContext for Callbacks {
+    type DeliveryOpaque = Box<Delivery>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Self::DeliveryOpaque) {
+        if let Err((error, _)) = result {
+            metrics::delivery_failed(error);
+        }
+        delivery.request.settle(delivery.index, result.is_ok());
+    }
+}

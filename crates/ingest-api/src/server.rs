@@ -1,0 +1,112 @@
+//! The HTTP server: its socket, its timeouts, and a stop that drops nothing.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::{ServerHandle, Service as _, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use anyhow::{Context as _, anyhow};
+use service::{Process, clock};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::metrics;
+use crate::producer::Producer;
+use crate::request::Limits;
+use crate::routes::{self, State};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// How long a client may take for a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept: longer than the load balancers in front keep theirs, so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+pub(crate) struct Server {
+    handle: ServerHandle,
+}
+
+impl Server {
+    pub(crate) fn start(process: &Process, producer: &Producer) -> anyhow::Result<Self> {
+        let config = &process.config;
+        let state = State {
+            producer: producer.clone(),
+            management: process.management.clone(),
+            limits: Limits {
+                max_future_skew: config.pipeline.max_future_skew,
+                max_past: config.ingest.max_past,
+            },
+            delivery_timeout: config.ingest.delivery_timeout,
+        };
+        let listener = listen(&config.server.host, config.server.port)?;
+        let shutdown = process.shutdown.clone();
+        let server = HttpServer::new(move || {
+            let shutdown = shutdown.clone();
+            App::new()
+                .app_data(Data::new(state.clone()))
+                .wrap_fn(move |request, service| {
+                    let (started, leaving) = (clock::monotonic(), shutdown.clone());
+                    let answer = service.call(request);
+                    async move {
+                        let mut response = answer.await?;
+                        if leaving.requested() {
+                            // Tells the client to open its next connection elsewhere.
+                            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+                        }
+                        metrics::request(route(&response), response.status().as_u16(), started.elapsed());
+                        Ok(response)
+                    }
+                })
+                .configure(routes::configure)
+        })
+        .listen(listener)
+        .context("cannot serve")?
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(config.shutdown.grace.as_secs())
+        .disable_signals()
+        .run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(Self { handle })
+    }
+
+    /// Goes on serving for `drain_delay`, while readiness is down and load balancers look away; then accepts nothing
+    /// more and finishes what it has.
+    pub(crate) async fn stop(self, drain_delay: Duration) {
+        wait(drain_delay).await;
+        self.handle.stop(true).await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "gives load balancers time, which announce nothing")]
+async fn wait(drain_delay: Duration) {
+    tokio::time::sleep(drain_delay).await;
+}
+
+/// The route as a label: few values, whatever paths clients invent.
+fn route<B>(response: &ServiceResponse<B>) -> &'static str {
+    match response.request().path() {
+        "/api/pageviews" => "/api/pageviews",
+        "/api/pageviews/batch" => "/api/pageviews/batch",
+        "/metrics" => "/metrics",
+        path if path.starts_with("/actuator/") => "/actuator",
+        _ => "other",
+    }
+}
+
+/// Several processes of one machine may share the port (`SO_REUSEPORT`): that is how the process stack scales.
+fn listen(host: &str, port: u16) -> anyhow::Result<TcpListener> {
+    let address = service::resolve(host, port).map_err(|error| anyhow!(error))?;
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok::<_, std::io::Error>(socket.into())
+    };
+    open().with_context(|| format!("cannot listen on {address} (is it in use? server.port changes it)"))
+}

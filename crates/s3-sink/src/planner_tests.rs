@@ -1,0 +1,288 @@
+use model::EpochMillis;
+
+use super::*;
+use crate::Kind;
+use crate::ledger;
+
+const HOUR: i64 = 3_600_000;
+const T: i64 = 1_795_525_200_000;
+const AGE: Duration = Duration::from_secs(60);
+
+/// A partition with its compressor and a clock, and short names for what it answers.
+struct Scene {
+    partition: Partition,
+    gzip: Gzip,
+    now: Instant,
+    plan: Option<Plan>,
+}
+
+impl Scene {
+    fn assigned(size: usize) -> Self {
+        let source = Source { kind: Kind::Raw, topic: "t".to_owned(), partition: 0 };
+        let (partition, actions) = Partition::assigned(source, Cuts { size, age: AGE });
+        let mut scene = Self { partition, gzip: Gzip::new(), now: service::clock::monotonic(), plan: None };
+        assert_eq!(scene.told(actions), "pause find");
+        scene
+    }
+
+    /// One that reads from offset 10.
+    fn reading(size: usize) -> Self {
+        let mut scene = Self::assigned(size);
+        assert_eq!(scene.found(Found::Continue { from: 10, completed: None }), "read 10");
+        scene
+    }
+
+    fn told(&mut self, actions: Vec<Action>) -> String {
+        let words: Vec<_> = actions
+            .into_iter()
+            .map(|action| match action {
+                Action::Find => "find".to_owned(),
+                Action::Read(from) => format!("read {from}"),
+                Action::Pause => "pause".to_owned(),
+                Action::Commit(hint) => format!("commit {} {hint}", hint.committed),
+                Action::Parked(reason) => format!("parked: {reason}"),
+                Action::Write(plan) => {
+                    let words = format!(
+                        "write [{}, {}) {:?}",
+                        plan.sealed.entry.start, plan.sealed.entry.end, plan.cause
+                    );
+                    self.plan = Some(plan);
+                    words
+                }
+            })
+            .collect();
+        words.join(" ")
+    }
+
+    fn found(&mut self, found: Found) -> String {
+        let actions = self.partition.found(found);
+        self.told(actions)
+    }
+
+    fn push_at(&mut self, offset: i64, timestamp: i64) -> String {
+        let value = format!(r#"{{"offset":{offset}}}"#);
+        let record = Record {
+            offset,
+            timestamp: EpochMillis(timestamp),
+            key: None,
+            value: Some(value.as_bytes()),
+            headers: &[],
+        };
+        let actions = self.partition.push(&record, self.now, &mut self.gzip);
+        self.told(actions)
+    }
+
+    fn push(&mut self, offset: i64) -> String {
+        self.push_at(offset, T)
+    }
+
+    fn written(&mut self, start: i64) -> String {
+        let actions = self.partition.written(start, &mut self.gzip);
+        self.told(actions)
+    }
+
+    fn due_after(&mut self, wait: Duration) -> String {
+        let actions = self.partition.due(self.now + wait, &mut self.gzip);
+        self.told(actions)
+    }
+
+    fn cut(&mut self, cause: Cause) -> String {
+        let actions = self.partition.cut(cause, &mut self.gzip);
+        self.told(actions)
+    }
+
+    /// The entry of the last plan.
+    fn entry(&self) -> Entry {
+        self.plan.as_ref().unwrap().sealed.entry.clone()
+    }
+}
+
+#[test]
+fn nothing_is_taken_before_the_frontier_is_known() {
+    let mut scene = Scene::assigned(1000);
+    assert_eq!(scene.push(0), "");
+    assert_eq!(scene.found(Found::Continue { from: 10, completed: None }), "read 10");
+    assert_eq!(scene.push(9), "", "a record from before the seek");
+    assert_eq!(scene.push(12), "");
+    assert_eq!(scene.cut(Cause::Memory), "write [10, 13) Memory");
+}
+
+#[test]
+fn a_range_is_cut_by_size_and_the_next_one_starts_at_its_end() {
+    let mut scene = Scene::reading(20);
+    assert_eq!(scene.push(10), "");
+    assert_eq!(scene.push(11), "write [10, 12) Size");
+    assert_eq!(scene.push(14), "");
+    assert_eq!(scene.written(10), "commit 12 v1 ledger=10");
+    assert_eq!(scene.cut(Cause::Memory), "write [12, 15) Memory");
+}
+
+#[test]
+fn a_range_is_cut_by_age_even_when_nothing_arrives() {
+    let mut scene = Scene::reading(1000);
+    assert_eq!(scene.partition.next_deadline(), None, "an empty range is never written");
+    assert_eq!(scene.due_after(AGE), "");
+    scene.push(10);
+    let deadline = scene.partition.next_deadline().unwrap();
+    assert!(deadline <= scene.now + AGE && deadline >= scene.now + AGE.mul_f64(0.9));
+    assert_eq!(scene.due_after(AGE.mul_f64(0.89)), "");
+    assert_eq!(scene.due_after(AGE), "write [10, 11) Age");
+}
+
+#[test]
+fn a_record_of_a_later_hour_begins_a_range() {
+    let mut scene = Scene::reading(1000);
+    assert_eq!(scene.push_at(10, T), "");
+    assert_eq!(scene.push_at(11, T + HOUR), "write [10, 11) Boundary");
+    assert_eq!(scene.push_at(12, T + 2 * HOUR), "pause", "one range is being written already");
+    assert_eq!(scene.push_at(13, T + HOUR), "", "nothing is taken while paused");
+    assert_eq!(scene.written(10), "commit 11 v1 ledger=10 write [11, 12) Boundary read 12");
+    assert_eq!(scene.push_at(12, T + 2 * HOUR), "");
+}
+
+#[test]
+fn at_most_one_range_is_written_and_one_fills() {
+    let mut scene = Scene::reading(20);
+    scene.push(10);
+    assert_eq!(scene.push(11), "write [10, 12) Size");
+    assert_eq!(scene.push(12), "");
+    assert_eq!(scene.push(13), "pause");
+    assert_eq!(scene.due_after(AGE * 2), "", "the age cannot cut either");
+    assert_eq!(scene.cut(Cause::Memory), "");
+    assert_eq!(scene.written(10), "commit 12 v1 ledger=10 write [12, 14) Size read 14");
+}
+
+#[test]
+fn another_owners_entry_is_adopted_by_looking_again() {
+    let mut scene = Scene::reading(20);
+    scene.push(10);
+    assert_eq!(scene.push(11), "write [10, 12) Size");
+    scene.push(12);
+    let actions = scene.partition.outdone(10);
+    assert_eq!(scene.told(actions), "pause find");
+    assert_eq!(scene.push(13), "");
+    assert_eq!(scene.written(10), "", "that write is no longer ours to wait for");
+    assert_eq!(scene.found(Found::Continue { from: 11, completed: Some(10) }), "read 11");
+    assert_eq!(scene.push(11), "");
+    assert_eq!(scene.cut(Cause::Memory), "write [11, 12) Memory");
+}
+
+#[test]
+fn a_range_is_written_again_exactly_as_it_was_fixed() {
+    let mut scene = Scene::reading(1000);
+    scene.push_at(10, T);
+    scene.push_at(12, T + 1);
+    scene.cut(Cause::Memory);
+    let entry = scene.entry();
+
+    let mut scene = Scene::assigned(15);
+    assert_eq!(scene.found(Found::Redo { entry: entry.clone(), from: 10 }), "");
+    assert!(scene.partition.wants_redo());
+    assert_eq!(scene.push(10), "", "it waits for the permit");
+    let actions = scene.partition.permit();
+    assert_eq!(scene.told(actions), "read 10");
+    assert_eq!(scene.push_at(10, T), "", "larger than the size that cuts, and not cut");
+    assert!(scene.partition.redoing());
+    assert_eq!(scene.push_at(12, T + 1), "write [10, 13) Redo");
+    assert!(scene.partition.redoing());
+    assert_eq!(scene.entry(), entry);
+    assert_eq!(scene.push(13), "", "it reads on at once");
+    assert_eq!(scene.written(10), "commit 13 v1 ledger=10");
+    assert!(!scene.partition.redoing());
+}
+
+#[test]
+fn a_range_whose_records_are_not_the_ones_fixed_is_not_written() {
+    let mut scene = Scene::reading(1000);
+    scene.push_at(10, T);
+    scene.push_at(11, T);
+    scene.cut(Cause::Memory);
+    let entry = scene.entry();
+    for pushed in [(11, 11), (12, 12)] {
+        let mut scene = Scene::assigned(1000);
+        scene.found(Found::Redo { entry: entry.clone(), from: 10 });
+        scene.partition.permit();
+        assert!(scene.push(pushed.0).starts_with("pause parked: ledger/t/p00000/00000000000000000010.json"));
+        assert!(scene.partition.parked());
+        assert_eq!(scene.push(pushed.1 + 1), "");
+        let actions = scene.partition.restart();
+        assert_eq!(scene.told(actions), "", "parked is for good");
+    }
+}
+
+#[test]
+fn an_unknown_recipe_parks_the_partition() {
+    let mut scene = Scene::reading(1000);
+    scene.push(10);
+    scene.cut(Cause::Memory);
+    let json = String::from_utf8(scene.entry().to_json()).unwrap().replace("\"rules\": 1", "\"rules\": 2");
+    let entry = ledger::Entry::parse(&scene.entry().key(), json.as_bytes()).unwrap();
+    let mut scene = Scene::assigned(1000);
+    scene.found(Found::Redo { entry, from: 10 });
+    let actions = scene.partition.permit();
+    let told = scene.told(actions);
+    assert!(told.contains("parked") && told.contains("rules 2"), "{told}");
+}
+
+#[test]
+fn a_drain_writes_what_is_there_and_takes_no_more() {
+    let mut scene = Scene::reading(20);
+    scene.push(10);
+    scene.push(11);
+    scene.push(12);
+    let actions = scene.partition.drain(&mut scene.gzip);
+    assert_eq!(scene.told(actions), "pause", "[10, 12) is still being written");
+    assert!(!scene.partition.drained());
+    assert_eq!(scene.push(13), "");
+    assert_eq!(scene.written(10), "commit 12 v1 ledger=10 write [12, 13) Shutdown");
+    assert_eq!(scene.written(12), "commit 13 v1 ledger=12");
+    assert!(scene.partition.drained());
+
+    let mut finding = Scene::assigned(20);
+    finding.partition.drain(&mut finding.gzip);
+    assert!(finding.partition.drained());
+    assert_eq!(finding.found(Found::Continue { from: 0, completed: None }), "");
+}
+
+#[test]
+fn memory_pauses_new_ranges_but_no_redo() {
+    let mut scene = Scene::reading(1000);
+    scene.push(10);
+    let actions = scene.partition.throttle();
+    assert_eq!(scene.told(actions), "pause");
+    assert_eq!(scene.push(11), "");
+    assert_eq!(scene.cut(Cause::Memory), "write [10, 11) Memory");
+    assert_eq!(scene.written(10), "commit 11 v1 ledger=10", "it is not for the write to resume it");
+    let actions = scene.partition.unthrottle();
+    assert_eq!(scene.told(actions), "read 11");
+    let entry = scene.entry();
+
+    let mut redo = Scene::assigned(1000);
+    redo.found(Found::Redo { entry, from: 10 });
+    redo.partition.permit();
+    assert!(redo.partition.throttle().is_empty());
+}
+
+#[test]
+fn an_idle_partition_lets_control_records_be_committed() {
+    let mut scene = Scene::reading(1000);
+    assert_eq!(scene.partition.idle_at(15), None, "no range names a hint yet");
+    scene.push(10);
+    assert_eq!(scene.partition.idle_at(15), None, "a record is not in S3 yet");
+    scene.cut(Cause::Memory);
+    assert_eq!(scene.partition.idle_at(15), None);
+    scene.written(10);
+    assert_eq!(scene.partition.idle_at(11), None, "that was committed");
+    assert_eq!(scene.partition.idle_at(15), Some(Hint { committed: 15, ledger: 10 }));
+}
+
+#[test]
+fn a_conflict_parks_and_a_late_answer_changes_nothing() {
+    let mut scene = Scene::reading(1000);
+    scene.push(10);
+    scene.cut(Cause::Memory);
+    let actions = scene.partition.park(Blocked::Unrepeatable { key: "k".to_owned() });
+    assert!(scene.told(actions).starts_with("pause parked"));
+    assert_eq!(scene.written(10), "");
+    assert_eq!(scene.found(Found::Continue { from: 1, completed: None }), "");
+}

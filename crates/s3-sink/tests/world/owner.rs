@@ -1,0 +1,214 @@
+//! A process that owns the partition, or thinks so: the shell around the planner, with the scheduler as its clock.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use s3_sink::Kind;
+use s3_sink::encode::Gzip;
+use s3_sink::frontier::{Blocked, Found, Last, Log, decide};
+use s3_sink::hint::Hint;
+use s3_sink::planner::{Action, Cause, Cuts, Partition};
+use s3_sink::protocol::{self, Outcome};
+use s3_sink::range::Source;
+use s3_sink::record::Record;
+
+use super::Logged;
+use super::bucket::{Bucket, Connection};
+
+pub(crate) struct Owner {
+    store: Arc<Connection>,
+    gzip: Gzip,
+    partition: Option<Partition>,
+    /// Where the consumer reads next; `None` is paused.
+    reads: Option<i64>,
+    actions: Vec<Action>,
+    tasks: Vec<Task>,
+    /// Counts the assignments: an answer to an earlier one is nobody's.
+    assignment: usize,
+    frontier: i64,
+}
+
+struct Task {
+    assignment: usize,
+    future: Pin<Box<dyn Future<Output = Done>>>,
+}
+
+enum Done {
+    Found { last: Result<Last, Blocked>, hint: Option<Hint> },
+    Wrote { start: i64, outcome: Outcome },
+}
+
+impl Owner {
+    pub(crate) fn start(bucket: &Bucket) -> Self {
+        let mut owner = Self {
+            store: Arc::new(bucket.connect()),
+            gzip: Gzip::new(),
+            partition: None,
+            reads: None,
+            actions: Vec::new(),
+            tasks: Vec::new(),
+            assignment: 0,
+            frontier: 0,
+        };
+        owner.reassign();
+        owner
+    }
+
+    pub(crate) fn id(&self) -> usize {
+        self.store.id()
+    }
+
+    pub(crate) fn reassign(&mut self) {
+        self.revoke();
+        let source = Source { kind: Kind::Raw, topic: "pageviews".to_owned(), partition: 0 };
+        let (partition, actions) =
+            Partition::assigned(source, Cuts { size: 60, age: Duration::from_secs(60) });
+        self.partition = Some(partition);
+        self.actions = actions;
+    }
+
+    /// The partition is gone; what is being written goes on.
+    pub(crate) fn revoke(&mut self) {
+        self.partition = None;
+        self.reads = None;
+        self.actions.clear();
+        self.assignment += 1;
+    }
+
+    pub(crate) fn memory_is_short(&mut self) {
+        if let Some(partition) = &mut self.partition {
+            self.actions.extend(partition.throttle());
+            self.actions.extend(partition.cut(Cause::Memory, &mut self.gzip));
+            self.actions.extend(partition.unthrottle());
+        }
+    }
+
+    pub(crate) fn lose_position(&mut self) {
+        if let Some(partition) = &mut self.partition {
+            self.actions.extend(partition.restart());
+        }
+    }
+
+    pub(crate) fn drain(&mut self) {
+        if let Some(partition) = &mut self.partition {
+            self.actions.extend(partition.drain(&mut self.gzip));
+        }
+    }
+
+    pub(crate) fn time_passes(&mut self, now: Instant) {
+        if let Some(partition) = &mut self.partition {
+            self.actions.extend(partition.due(now, &mut self.gzip));
+        }
+    }
+
+    /// The next record of the log, if the consumer reads.
+    pub(crate) fn deliver(&mut self, log: &[Option<Logged>], now: Instant) {
+        let (Some(partition), Some(from)) = (&mut self.partition, self.reads) else { return };
+        for offset in from..log.len() as i64 {
+            self.reads = Some(offset + 1);
+            if let Some(logged) = &log[offset as usize] {
+                let value = logged.value.as_deref();
+                let record = Record { offset, timestamp: logged.timestamp, key: None, value, headers: &[] };
+                self.actions.extend(partition.push(&record, now, &mut self.gzip));
+                return;
+            }
+        }
+    }
+
+    /// Performs what the planner asked for, and hears what became of it.
+    pub(crate) fn work(
+        &mut self,
+        log: &[Option<Logged>],
+        committed: Option<&(i64, String)>,
+        commits: &mut Vec<Hint>,
+    ) -> Result<(), String> {
+        loop {
+            if self.partition.as_ref().is_some_and(Partition::wants_redo) {
+                let partition = self.partition.as_mut().unwrap();
+                self.actions.extend(partition.permit());
+            }
+            let actions = std::mem::take(&mut self.actions);
+            for action in actions {
+                self.perform(action, committed, commits)?;
+            }
+            if !self.poll(log) && self.actions.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn perform(
+        &mut self,
+        action: Action,
+        committed: Option<&(i64, String)>,
+        commits: &mut Vec<Hint>,
+    ) -> Result<(), String> {
+        let store = Arc::clone(&self.store);
+        match action {
+            Action::Pause => self.reads = None,
+            Action::Read(from) => self.reads = Some(from),
+            Action::Commit(hint) => {
+                self.frontier = hint.committed;
+                commits.push(hint);
+            }
+            Action::Parked(reason) => return Err(format!("parked: {reason}")),
+            Action::Find => {
+                let hint = committed.and_then(|(offset, metadata)| Hint::parse(*offset, metadata));
+                let keys = self.partition.as_ref().unwrap().source().ledger();
+                self.spawn(async move {
+                    Done::Found { last: protocol::last(&*store, &keys, hint, 0).await, hint }
+                });
+            }
+            Action::Write(plan) => self.spawn(async move {
+                let outcome = protocol::write(&*store, &plan).await;
+                Done::Wrote { start: plan.sealed.entry.start, outcome }
+            }),
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, future: impl Future<Output = Done> + 'static) {
+        self.tasks.push(Task { assignment: self.assignment, future: Box::pin(future) });
+    }
+
+    /// Whether a task has ended.
+    fn poll(&mut self, log: &[Option<Logged>]) -> bool {
+        let log = Log { start: 0, end: log.len() as i64 };
+        let mut context = Context::from_waker(Waker::noop());
+        for index in 0..self.tasks.len() {
+            let Poll::Ready(done) = self.tasks[index].future.as_mut().poll(&mut context) else { continue };
+            let assignment = self.tasks.swap_remove(index).assignment;
+            if let Some(partition) = self.partition.as_mut().filter(|_| assignment == self.assignment) {
+                self.actions.extend(match done {
+                    Done::Found { last: Ok(last), hint } => partition.found(decide(last, hint, log)),
+                    Done::Found { last: Err(blocked), .. } => partition.found(Found::Blocked(blocked)),
+                    Done::Wrote { start, outcome: Outcome::Written } => {
+                        partition.written(start, &mut self.gzip)
+                    }
+                    Done::Wrote { start, outcome: Outcome::Outdone } => partition.outdone(start),
+                    Done::Wrote { outcome: Outcome::Blocked(reason), .. } => partition.park(reason),
+                });
+            }
+            return true;
+        }
+        false
+    }
+
+    pub(crate) fn has_read_to(&self, end: i64) -> bool {
+        self.reads.is_some_and(|next| next >= end)
+    }
+
+    pub(crate) fn has_written_to(&self, end: i64) -> bool {
+        self.frontier >= end
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "written to {}, reads {:?}, {} tasks", self.frontier, self.reads, self.tasks.len())
+    }
+}

@@ -1,1 +1,70 @@
-//! Placeholder.
+//! Starts the real thing as plain processes: Kafka, an AWS emulator, terraform, the topics, our services.
+//!
+//! ```text
+//!  cache (jars, venv) ─> kafka ─> topics ┐
+//!                     └> ministack ──────┼─> ingest-api, aggregator, s3-sink ─> ready
+//!                          └> terraform ─┘
+//! ```
+//!
+//! `make up` is this library behind a supervisor in the background; an end-to-end test is this library inside
+//! the test. A test stack has ports and a folder of its own, so it runs beside `make up`:
+//!
+//! ```no_run
+//! # async fn test() -> Result<(), stack::Error> {
+//! use stack::{Options, Service, Stack};
+//!
+//! let mut stack = Stack::start(Options::test("kill-the-aggregator")?).await?;
+//! let load = stack.cli_child(&["generate", "--rate", "5000", "--duration", "20s"]).await?;
+//! stack.scale(Service::Aggregator, 2).await?;
+//! stack.kill_9(Service::Aggregator, 1).await?; // dead when this returns; restarted by itself
+//! stack.wait_ready().await?;
+//! let load = load.wait_with_output().await.expect("the load generator ends");
+//! let audit = stack.cli(&["audit", "--wait", "60s", "--json"]).await?;
+//! assert!(load.status.success() && audit.status.success());
+//! stack.stop().await // removes the folder; a test that fails before this line leaves it, logs included
+//! # }
+//! ```
+
+mod backoff;
+mod clock;
+mod error;
+mod home;
+mod journal;
+mod options;
+mod ports;
+mod procfs;
+mod service;
+
+mod launch;
+mod sys;
+
+mod cache;
+mod environment;
+mod health;
+mod java;
+mod kafka;
+mod kafka_probe;
+mod ministack;
+mod terraform;
+mod tool;
+
+mod keeper;
+mod process;
+mod watch;
+
+mod cli;
+mod replicas;
+mod stack;
+mod status;
+
+pub use error::{Error, Result};
+pub use home::Home;
+pub use journal::{Event, Journal};
+pub use options::Options;
+pub use ports::Ports;
+pub use process::Process;
+pub use procfs::{Identity, marked};
+pub use service::{Replica, Service};
+pub use stack::Stack;
+pub use status::{Row, Status};
+pub use sys::Signal;

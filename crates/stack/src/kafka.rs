@@ -1,0 +1,156 @@
+//! One Kafka broker that is its own controller (KRaft).
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::error::{Context, Result};
+use crate::launch::{self, Launcher};
+use crate::tool::Tool;
+use crate::{Home, Ports};
+
+/// Formatting takes a second; a machine that is busy building may take longer.
+const FORMAT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Everything needed to start the broker.
+#[derive(Debug, Clone)]
+pub(crate) struct Kafka {
+    pub(crate) java: PathBuf,
+    pub(crate) jars: PathBuf,
+    pub(crate) folder: PathBuf,
+    /// Whether to start quickly rather than run fast: for tests.
+    pub(crate) quick: bool,
+}
+
+impl Kafka {
+    /// Writes the configuration, and formats the data folder unless it has data.
+    pub(crate) async fn prepare(&self, launcher: &Launcher, home: &Home, ports: &Ports) -> Result<()> {
+        let write = |path: PathBuf, text: String| {
+            fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
+        };
+        fs::create_dir_all(&self.folder).context(|| format!("cannot create {}", self.folder.display()))?;
+        write(self.properties(), properties(ports, &self.data()))?;
+        write(self.log4j(), LOG4J.to_owned())?;
+        if self.data().join("meta.properties").exists() {
+            return Ok(());
+        }
+        let mut command = launcher.command(&self.java);
+        command.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]).args(self.class_path());
+        command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id"]);
+        command.arg(cluster_id()?).arg("--config").arg(self.properties());
+        let log = home.log("format-kafka");
+        Tool { what: "formatting Kafka's data folder", log: &log, limit: FORMAT_LIMIT }
+            .run(command, |_| ())
+            .await
+    }
+
+    /// The command that runs the broker.
+    pub(crate) fn command(&self, launcher: &Launcher) -> Command {
+        let mut command = launcher.command(&self.java);
+        // Records are kept in the page cache, not in the heap.
+        command.args(["-Xms128m", "-Xmx512m"]);
+        match self.quick {
+            true => command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]),
+            false => command.args(["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]),
+        };
+        command.args(self.class_path()).arg("kafka.Kafka").arg(self.properties());
+        command
+    }
+
+    fn class_path(&self) -> [OsString; 3] {
+        let mut log4j = OsString::from("-Dlog4j2.configurationFile=");
+        log4j.push(self.log4j());
+        ["-cp".into(), self.jars.join("*").into(), log4j]
+    }
+
+    fn properties(&self) -> PathBuf {
+        self.folder.join("server.properties")
+    }
+
+    fn log4j(&self) -> PathBuf {
+        self.folder.join("log4j2.yaml")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+}
+
+const LOG4J: &str = "\
+Configuration:
+  Appenders:
+    Console: {name: out, target: SYSTEM_OUT, PatternLayout: {pattern: \"%d %p %m (%c)%n\"}}
+  Loggers:
+    Root: {level: INFO, AppenderRef: [{ref: out}]}
+    Logger:
+      # Every setting of the broker, and one line a segment: several hundred lines that nobody asked for.
+      - {name: org.apache.kafka.common.config.AbstractConfig, level: WARN}
+      - {name: org.apache.kafka.storage.internals.log, level: WARN}
+";
+
+fn properties(ports: &Ports, data: &Path) -> String {
+    let Ports { kafka, controller, .. } = ports;
+    format!(
+        "\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{kafka},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{kafka}
+inter.broker.listener.name=PLAINTEXT
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={data}
+
+# Topics are made by `pageviews topics`, with the settings that the promise needs.
+auto.create.topics.enable=false
+
+# There is one broker.
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+
+# The default of 50 partitions each is what a start, and a restart after a crash, would spend its time on.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+
+# A group's first member need not wait for others.
+group.initial.rebalance.delay.ms=0
+group.coordinator.rebalance.protocols=classic,consumer
+
+# After kill -9 the controller lets the broker back in once its old session is over: 4 s, not 9.
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
+",
+        data = data.display()
+    )
+}
+
+/// Kafka's own form of a UUID: 128 bits in URL-safe base64. The last of its 22 characters carries two bits only.
+fn cluster_id() -> Result<String> {
+    let text = launch::random_text(21).context(|| "no random numbers".into())?;
+    Ok(text + "A")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_sent_to_the_port_of_the_plan() {
+        let text = properties(&Ports::local(), Path::new("/x/data"));
+        assert!(text.contains("\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092\n"));
+        assert!(text.contains("\ncontroller.quorum.voters=1@127.0.0.1:9093\n"));
+        assert!(text.contains("\nlog.dirs=/x/data\n"));
+    }
+
+    #[test]
+    fn a_cluster_id_has_the_length_of_a_uuid() {
+        assert_eq!(cluster_id().unwrap().len(), 22);
+    }
+}

@@ -1,0 +1,344 @@
+//! The whole stack, from nothing to ready and back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Context, Error, Result};
+use crate::kafka::Kafka;
+use crate::ministack::{self, MiniStack};
+use crate::process::{Limits, Process};
+use crate::status::{Row, Status};
+use crate::terraform::{Outcome, Terraform};
+use crate::watch::{Probe, Watch};
+use crate::{Home, Journal, Options, Ports, Service, Signal};
+use crate::{cache::Cache, clock, environment, java, launch, launch::Launcher, ports, procfs, sys};
+
+/// A running stack. Dropping it kills all its processes; [`Stack::stop`] ends them in order.
+pub struct Stack {
+    pub(crate) options: Options,
+    pub(crate) home: Home,
+    pub(crate) journal: Journal,
+    pub(crate) launcher: Launcher,
+    /// Variables that were set after the start, for one service each.
+    pub(crate) overrides: Overrides,
+    pub(crate) services: BTreeMap<Service, Vec<Process>>,
+    pub(crate) restarts: HashMap<Service, bool>,
+    pub(crate) board: Board,
+    kafka: Process,
+    s3: Process,
+    stopped: bool,
+}
+
+pub(crate) type Overrides = Arc<Mutex<HashMap<Service, BTreeMap<String, String>>>>;
+
+impl Stack {
+    /// Starts everything, and returns when every service is ready.
+    pub async fn start(options: Options) -> Result<Stack> {
+        let home = Home::at(&options.home)?;
+        home.create()?;
+        let journal = Journal::open(&home.log("stack"))?;
+        let mark = launch::random_text(16).context(|| "no random numbers".into())?;
+        Stack::start_as(options, &mark, Board::default(), journal).await
+    }
+
+    /// [`Stack::start`] for a supervisor: its processes carry `mark`, and appear on `board` as they are started.
+    pub(crate) async fn start_as(
+        options: Options,
+        mark: &str,
+        board: Board,
+        journal: Journal,
+    ) -> Result<Stack> {
+        let home = Home::at(&options.home)?;
+        home.create()?;
+        let launcher = Launcher { mark: mark.to_owned(), hermetic: options.test };
+        check_binaries(&options)?;
+        ports::check_free(options.ports.needed())?;
+        let java = java::find(&launcher).await?;
+        let cache = Cache::of_user();
+        let fetched = tokio::try_join!(
+            cache.kafka(&launcher, &home, &journal),
+            cache.ministack(&launcher, &home, &journal)
+        );
+        let (jars, python) = fetched?;
+        let kafka = Kafka { java, jars, folder: home.kafka(), quick: options.test };
+        let s3 = MiniStack { python, folder: home.s3() };
+
+        let limits = Limits { ready: options.ready_within, stop: options.stop_within };
+        let (ports, by) = (options.ports.clone(), launcher.clone());
+        let broker = kafka.clone();
+        let kafka_process = Process::new(
+            "kafka".into(),
+            ports.kafka,
+            Probe::Kafka,
+            Box::new(move || broker.command(&by)),
+            limits,
+            &home,
+            &journal,
+        );
+        let (emulator, by, at) = (s3.clone(), launcher.clone(), ports.clone());
+        let s3_process = Process::new(
+            "ministack".into(),
+            ports.s3,
+            Probe::S3(ports.clone()),
+            Box::new(move || emulator.command(&by, &at)),
+            limits,
+            &home,
+            &journal,
+        );
+        board.replace([&kafka_process, &s3_process]);
+        let mut stack = Stack {
+            overrides: Overrides::default(),
+            services: BTreeMap::new(),
+            restarts: HashMap::new(),
+            kafka: kafka_process,
+            s3: s3_process,
+            stopped: false,
+            options,
+            home,
+            journal,
+            launcher,
+            board,
+        };
+        stack.bring_up(&kafka, &s3).await?;
+        Ok(stack)
+    }
+
+    async fn bring_up(&mut self, kafka: &Kafka, s3: &MiniStack) -> Result<()> {
+        let ((), had_bucket) = tokio::try_join!(self.bring_up_kafka(kafka), self.bring_up_s3(s3))?;
+        let wanted = self.options.replicas.clone();
+        for (service, replicas) in &wanted {
+            self.set_replicas(*service, *replicas).await?;
+        }
+        let services = async {
+            for service in wanted.keys() {
+                self.report_ready(*service).await?;
+            }
+            Ok(())
+        };
+        // Where the bucket was there already, the services need not wait for terraform to look it over.
+        let bucket = async {
+            match had_bucket {
+                true => self.provision().await,
+                false => Ok(()),
+            }
+        };
+        tokio::try_join!(services, bucket).map(|_| ())
+    }
+
+    async fn bring_up_kafka(&self, kafka: &Kafka) -> Result<()> {
+        let step = self.journal.step("kafka");
+        kafka.prepare(&self.launcher, &self.home, &self.options.ports).await?;
+        self.kafka.start().await;
+        self.kafka.ready().await?;
+        step.done(format!("answers on {}", self.kafka_bootstrap()));
+        match self.options.topics {
+            true => self.create_topics().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Returns whether the bucket was there before.
+    async fn bring_up_s3(&self, s3: &MiniStack) -> Result<bool> {
+        let step = self.journal.step("ministack");
+        s3.prepare()?;
+        if fs::remove_file(self.orderly()).is_err() {
+            Terraform::forget_applied(&self.home);
+        }
+        self.s3.start().await;
+        self.s3.ready().await?;
+        step.done(format!("answers on {}", self.s3_endpoint()));
+        let had_bucket = ministack::has_bucket(&self.options.ports).await;
+        if !had_bucket {
+            self.provision().await?;
+        }
+        Ok(had_bucket)
+    }
+
+    /// The bucket, by terraform where that is wanted and possible.
+    async fn provision(&self) -> Result<()> {
+        let Options { repo, ports, .. } = &self.options;
+        let log = self.home.log("ministack");
+        if !self.options.terraform {
+            return ministack::create_bucket(ports, &log).await;
+        }
+        let step = self.journal.step("terraform");
+        let terraform = Terraform { repo, home: &self.home, ports, launcher: &self.launcher };
+        match terraform.apply(|line| step.progress(line)).await? {
+            Outcome::Applied => step.done("applied terraform/environments/local"),
+            Outcome::Unchanged => step.done("nothing to change"),
+            Outcome::OutOfReach(why) => {
+                ministack::create_bucket(ports, &log).await?;
+                step.done(format!("{why}: created the bucket {} without it", environment::BUCKET));
+            }
+        }
+        Ok(())
+    }
+
+    /// Kafka: to stop, start, kill and freeze it.
+    pub fn kafka(&self) -> &Process {
+        &self.kafka
+    }
+
+    /// The S3 emulator: to stop, start, kill and freeze it.
+    pub fn s3(&self) -> &Process {
+        &self.s3
+    }
+
+    /// For a Kafka client's `bootstrap.servers`.
+    pub fn kafka_bootstrap(&self) -> String {
+        environment::kafka_bootstrap(&self.options.ports)
+    }
+
+    /// For an S3 client's endpoint; it wants path-style addresses and takes any credentials.
+    pub fn s3_endpoint(&self) -> String {
+        environment::s3_endpoint(&self.options.ports)
+    }
+
+    /// The API's base URL, without a slash at the end.
+    pub fn api_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.options.ports.api)
+    }
+
+    /// Who listens where.
+    pub fn ports(&self) -> &Ports {
+        &self.options.ports
+    }
+
+    /// The folder of all logs, one file a process.
+    pub fn logs_dir(&self) -> PathBuf {
+        self.home.logs()
+    }
+
+    /// What all its processes carry in their environment: see [`crate::marked`].
+    pub fn mark(&self) -> &str {
+        &self.launcher.mark
+    }
+
+    /// How every process is, right now.
+    pub async fn status(&self) -> Status {
+        Status { started: true, rows: self.board.rows().await }
+    }
+
+    /// Stops everything in order: the services as data flows through them, S3, Kafka. A test's folder goes too.
+    pub async fn stop(mut self) -> Result<()> {
+        self.stop_all().await;
+        if self.options.test && std::env::var_os("STACK_KEEP").is_none() {
+            let root = self.home.root();
+            fs::remove_dir_all(root).context(|| format!("cannot remove {}", root.display()))?;
+        }
+        Ok(())
+    }
+
+    async fn stop_all(&mut self) {
+        for (service, replicas) in &self.services {
+            if replicas.is_empty() {
+                continue;
+            }
+            let step = self.journal.step(format!("stop {service}"));
+            stop_together(replicas).await;
+            step.done(match replicas.len() {
+                1 => "stopped".to_owned(),
+                several => format!("stopped {several} replicas"),
+            });
+        }
+        let step = self.journal.step("stop ministack");
+        if self.s3.stop().await && self.s3.crashes() == 0 {
+            // The emulator wrote the buckets' settings down: terraform need not apply them again.
+            let _ = fs::write(self.orderly(), "");
+        }
+        step.done("stopped");
+        let step = self.journal.step("stop kafka");
+        self.kafka.stop().await;
+        step.done("stopped");
+        self.stopped = true;
+    }
+
+    /// Says that the emulator was never killed since terraform was applied.
+    fn orderly(&self) -> PathBuf {
+        self.home.s3().join("stopped-in-order")
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { ready: self.options.ready_within, stop: self.options.stop_within }
+    }
+}
+
+/// Begins all, then waits for all.
+pub(crate) async fn stop_together(processes: &[Process]) {
+    let begun: Vec<_> = processes.iter().map(Process::begin_stop).collect();
+    for stopped in begun {
+        let _ = stopped.await;
+    }
+}
+
+fn check_binaries(options: &Options) -> Result<()> {
+    let services =
+        options.replicas.iter().filter(|(_, replicas)| **replicas > 0).map(|(service, _)| service.name());
+    let cli = options.topics.then_some(crate::cli::BINARY);
+    let paths = services.chain(cli).map(|name| options.bin_dir.join(name));
+    match paths.into_iter().find(|path| !path.is_file()) {
+        Some(missing) => Err(Error::BinaryMissing(missing)),
+        None => Ok(()),
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.stopped {
+            return;
+        }
+        let pids: Vec<u32> = self.board.watches().iter().filter_map(Watch::pid).collect();
+        for pid in &pids {
+            // It may have ended by itself.
+            let _ = sys::send(*pid, Signal::Kill);
+        }
+        // Ports are closed and files written when this returns. Two seconds are plenty for the kernel.
+        clock::poll_blocking(200, Duration::from_millis(10), || {
+            !pids.iter().any(|pid| procfs::is_running(*pid))
+        });
+        if self.options.test {
+            announce(self.home.root());
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "a test that failed must say where its logs are")]
+fn announce(folder: &Path) {
+    eprintln!("the stack was not stopped in order: its logs are kept in {}", folder.join("logs").display());
+}
+
+/// All processes there are, for those who look while the stack is busy.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Board {
+    watches: Arc<Mutex<Vec<Watch>>>,
+}
+
+impl Board {
+    pub(crate) fn replace<'a>(&self, processes: impl IntoIterator<Item = &'a Process>) {
+        let watches = processes.into_iter().map(|process| process.watch.clone()).collect();
+        *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = watches;
+    }
+
+    pub(crate) fn watches(&self) -> Vec<Watch> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks all processes, one after the other: each answers or refuses in a moment.
+    pub(crate) async fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for watch in self.watches() {
+            rows.push(watch.row().await);
+        }
+        rows
+    }
+}
+
+impl Stack {
+    /// Shows the board what there is now.
+    pub(crate) fn update_board(&self) {
+        self.board.replace([&self.kafka, &self.s3].into_iter().chain(self.services.values().flatten()));
+    }
+}

@@ -1,0 +1,199 @@
+//! What is committed with a partition's offset, in the commit's metadata.
+//!
+//! The committed offset `P` is the first record that an open window still needs; the metadata says how far the
+//! output has come. With windows open and three dead letters so far:
+//! ```text
+#![doc = include_str!("../fixtures/resume-point.txt")]
+//! ```
+//! Before any event moved stream time:
+//! ```text
+#![doc = include_str!("../fixtures/resume-point-unset.txt")]
+//! ```
+//! The format is final: a version that is not `v1` belongs to another program and must not be guessed at.
+
+use std::fmt;
+use std::str::FromStr;
+
+use model::{EpochMillis, EpochSeconds};
+
+/// How far a partition's output has come. Offsets are the next to read, times on the wire are in milliseconds, `-`
+/// is unset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// Every record below is in the output already, or counted in an open window.
+    pub next: i64,
+    /// The highest end of a closed window.
+    pub closed: Option<EpochSeconds>,
+    /// Stream time: the highest of each record's earlier one of event time and record timestamp.
+    pub time: Option<EpochMillis>,
+    /// Open windows' records below are in the output as partial counts; zero if there are none.
+    pub flushed: i64,
+    /// Events counted in open windows, not in the output yet.
+    pub open: u64,
+    /// Repeated events dropped in this partition so far.
+    pub repeats: u64,
+    /// Dead letters written for this partition so far.
+    pub dead: u64,
+}
+
+/// Commit metadata that is no resume point of this version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidResumePoint {
+    /// Another version of this program, or another program, wrote it.
+    #[error("{0:?} is no resume point of version v1")]
+    Version(String),
+    /// The version is right, but a field is missing, wrong or too many.
+    #[error("{metadata:?} has no valid {field:?} in its place")]
+    Field {
+        /// The metadata as it was found.
+        metadata: String,
+        /// The field at fault.
+        field: &'static str,
+    },
+}
+
+impl ResumePoint {
+    /// Where a partition stands whose commit has no metadata: nothing is known but the offset itself.
+    #[must_use]
+    pub const fn at(offset: i64) -> Self {
+        Self { next: offset, closed: None, time: None, flushed: 0, open: 0, repeats: 0, dead: 0 }
+    }
+}
+
+impl fmt::Display for ResumePoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let closed = Unset(self.closed.map(|end| end.to_millis().0));
+        let time = Unset(self.time.map(|time| time.0));
+        let Self { next, flushed, open, repeats, dead, .. } = self;
+        write!(
+            f,
+            "v1 next={next} closed={closed} time={time} flushed={flushed} open={open} repeats={repeats} dead={dead}"
+        )
+    }
+}
+
+impl FromStr for ResumePoint {
+    type Err = InvalidResumePoint;
+
+    fn from_str(metadata: &str) -> Result<Self, Self::Err> {
+        let Some(fields) = metadata.strip_prefix("v1 ") else {
+            return Err(InvalidResumePoint::Version(metadata.to_owned()));
+        };
+        let mut fields = Fields { metadata, rest: fields.split(' ') };
+        let point = Self {
+            next: fields.number("next")?,
+            closed: fields.time("closed")?.map(EpochMillis::to_seconds),
+            time: fields.time("time")?,
+            flushed: fields.number("flushed")?,
+            open: fields.number("open")?,
+            repeats: fields.number("repeats")?,
+            dead: fields.number("dead")?,
+        };
+        if fields.rest.next().is_some() { Err(fields.invalid("dead")) } else { Ok(point) }
+    }
+}
+
+/// The fields of one metadata text, in their order.
+struct Fields<'a> {
+    metadata: &'a str,
+    rest: std::str::Split<'a, char>,
+}
+
+impl<'a> Fields<'a> {
+    fn value(&mut self, field: &'static str) -> Result<&'a str, InvalidResumePoint> {
+        let value = self.rest.next().and_then(|text| text.strip_prefix(field)?.strip_prefix('='));
+        value.ok_or_else(|| self.invalid(field))
+    }
+
+    fn number<N: TryFrom<u64>>(&mut self, field: &'static str) -> Result<N, InvalidResumePoint> {
+        let value = self.value(field)?.parse::<u64>().ok().and_then(|number| N::try_from(number).ok());
+        value.ok_or_else(|| self.invalid(field))
+    }
+
+    fn time(&mut self, field: &'static str) -> Result<Option<EpochMillis>, InvalidResumePoint> {
+        match self.value(field)? {
+            "-" => Ok(None),
+            millis => millis.parse().map(|millis| Some(EpochMillis(millis))).map_err(|_| self.invalid(field)),
+        }
+    }
+
+    fn invalid(&self, field: &'static str) -> InvalidResumePoint {
+        InvalidResumePoint::Field { metadata: self.metadata.to_owned(), field }
+    }
+}
+
+/// A number, or `-` where there is none yet.
+struct Unset(Option<i64>);
+
+impl fmt::Display for Unset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(number) => number.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_fixtures_are_read_and_written_to_the_byte() {
+        let full = ResumePoint {
+            next: 4711,
+            closed: Some(EpochSeconds(1_611_662_640)),
+            time: Some(EpochMillis(1_611_662_714_250)),
+            flushed: 0,
+            open: 42,
+            repeats: 0,
+            dead: 3,
+        };
+        let unset = ResumePoint { dead: 1, ..ResumePoint::at(17) };
+        for (point, fixture) in [
+            (full, include_str!("../fixtures/resume-point.txt")),
+            (unset, include_str!("../fixtures/resume-point-unset.txt")),
+        ] {
+            assert_eq!(point.to_string(), fixture.trim_end());
+            assert_eq!(fixture.trim_end().parse(), Ok(point));
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_is_refused() {
+        for metadata in ["", "v2 next=1", "NO_METADATA", "v1"] {
+            let error = metadata.parse::<ResumePoint>().unwrap_err();
+            assert_eq!(error, InvalidResumePoint::Version(metadata.to_owned()));
+        }
+        let fixture = include_str!("../fixtures/resume-point.txt").trim_end();
+        for (metadata, field) in [
+            (fixture.replace("next=4711", "next=-1"), "next"),
+            (fixture.replace(" closed=1611662640000", ""), "closed"),
+            (fixture.replace("open=42", "open=many"), "open"),
+            (fixture.replace(" dead=3", ""), "dead"),
+            (format!("{fixture} more=1"), "dead"),
+        ] {
+            let error = metadata.parse::<ResumePoint>().unwrap_err();
+            assert_eq!(error, InvalidResumePoint::Field { metadata, field });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_point_survives_the_round_trip_far_below_the_brokers_limit(
+            next in 0..=i64::MAX,
+            closed in proptest::option::of(0..=EpochSeconds::MAX.0),
+            time in proptest::option::of(any::<i64>()),
+            flushed in 0..=i64::MAX,
+            (open, repeats, dead) in any::<(u64, u64, u64)>(),
+        ) {
+            let (closed, time) = (closed.map(EpochSeconds), time.map(EpochMillis));
+            let point = ResumePoint { next, closed, time, flushed, open, repeats, dead };
+            let metadata = point.to_string();
+            prop_assert!(metadata.is_ascii() && metadata.len() < 256);
+            prop_assert_eq!(metadata.parse(), Ok(point));
+        }
+    }
+}

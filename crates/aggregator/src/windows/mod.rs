@@ -1,0 +1,12 @@
+//! The pure heart: what one partition's windows count, when they close, and what may be committed.
+//!
+//! No Kafka, no clock, no thread: offsets, times and parsed events come in as arguments, and a [`Flush`] comes out.
+
+mod fate;
+mod flush;
+mod open;
+mod partition;
+
+pub use fate::Fate;
+pub use flush::Flush;
+pub use partition::{Limits, LogBounds, PartitionWindows, Restored};

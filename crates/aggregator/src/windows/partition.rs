@@ -1,0 +1,302 @@
+//! Stream time, closing, lateness and the resume point of one partition.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use model::{EpochMillis, EpochSeconds, PageviewAggregate, Postcode, Reason, Window};
+
+use super::fate::{Fate, Place, WindowState};
+use super::flush::Flush;
+use super::open::OpenWindows;
+use crate::resume_point::ResumePoint;
+
+/// How long things may take; from configuration, and free to change between restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How far behind stream time a window's end must lie for it to close.
+    pub grace: Duration,
+    /// How long stream time must stand still for the wall clock to close windows.
+    pub idle_timeout: Duration,
+    /// How far an event may be ahead of its own ingestion.
+    pub max_future_skew: Duration,
+}
+
+impl Limits {
+    /// On top of `max_future_skew`: the HTTP check runs a little before the record gets its timestamp, and on
+    /// another clock. What one of our own services let in must never become a dead letter.
+    const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+}
+
+/// The offsets `[start, end)` that a partition's log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBounds {
+    /// The first offset that is still there.
+    pub start: i64,
+    /// The next offset to be written.
+    pub end: i64,
+}
+
+/// What a restore found.
+#[derive(Debug)]
+pub struct Restored {
+    /// The state, to be fed with the records from [`PartitionWindows::position`] on.
+    pub windows: PartitionWindows,
+    /// How many offsets were needed that the log no longer has: retention has passed us by.
+    pub missed: u64,
+    /// How many offsets were read once that the log no longer has at its end: the topic was recreated, or lost
+    /// records in an unclean leader election.
+    pub truncated: u64,
+}
+
+/// The windows of one partition, and all that must be known to resume them.
+#[derive(Debug)]
+pub struct PartitionWindows {
+    limits: Limits,
+    /// The next offset to read.
+    position: i64,
+    /// The restored `next`: below it, only the committed `closed` decides.
+    next: i64,
+    flushed: i64,
+    closed: Option<EpochSeconds>,
+    time: Option<EpochMillis>,
+    open: OpenWindows,
+    rows: Vec<PageviewAggregate>,
+    late: HashMap<(Window, Postcode), u64, RandomState>,
+    dead_letters: u64,
+    /// Of a partition's whole life, as committed.
+    repeats: u64,
+    dead: u64,
+    /// `next` was lowered to the log's end: before new records lie there, that must be committed.
+    lowered: bool,
+    /// Stream time as [`Self::is_idle`] saw it, and since when.
+    standstill: Option<(Option<EpochMillis>, EpochMillis)>,
+}
+
+impl PartitionWindows {
+    /// The state of a partition whose committed offset is `offset`, with `point` in its metadata.
+    ///
+    /// | log | then |
+    /// | --- | --- |
+    /// | starts above `offset` | read on from its start, report how many were missed |
+    /// | ends below `next` | `next` (and the position) is its end, report how many were lost |
+    #[must_use]
+    pub fn restore(offset: i64, point: ResumePoint, log: LogBounds, limits: Limits) -> Restored {
+        let missed = log.start.saturating_sub(offset).max(0);
+        let truncated = point.next.saturating_sub(log.end).max(0);
+        let next = point.next.max(offset).min(log.end);
+        let mut windows = Self {
+            limits,
+            position: offset.max(log.start).min(log.end),
+            next,
+            flushed: point.flushed.min(next),
+            closed: point.closed,
+            time: point.time,
+            open: OpenWindows::default(),
+            rows: Vec::new(),
+            late: HashMap::default(),
+            dead_letters: 0,
+            repeats: point.repeats,
+            dead: point.dead,
+            lowered: truncated > 0,
+            standstill: None,
+        };
+        windows.close_if_caught_up();
+        Restored { windows, missed: missed.unsigned_abs(), truncated: truncated.unsigned_abs() }
+    }
+
+    /// Takes in the record at `offset`, at [`Self::position`] or above: what it says, or why it says nothing.
+    /// For [`Fate::DeadLetter`] the caller keeps the record, to be written with the next flush.
+    pub fn push(
+        &mut self,
+        offset: i64,
+        record_timestamp: EpochMillis,
+        event: Result<(Postcode, EpochSeconds), Reason>,
+    ) -> Fate {
+        debug_assert!(offset >= self.position, "offset {offset} was read before: {self:?}");
+        let event = event.and_then(|event| self.guard(record_timestamp, event));
+        let place = self.place(offset);
+        if let (Place::Fresh, Ok((_, event_time))) = (place, event) {
+            self.advance(record_timestamp.min(event_time.to_millis()));
+        }
+        let window = event.map(|(_, event_time)| Window::containing(event_time));
+        let fate = Fate::of(place, window.map(|window| self.state_of(window)));
+        match (fate, event, window) {
+            (Fate::Count, Ok((postcode, _)), Ok(window)) => self.open.count(window, postcode, offset),
+            (Fate::Late, Ok((postcode, _)), Ok(window)) => {
+                *self.late.entry((window, postcode)).or_default() += 1
+            }
+            (Fate::DeadLetter(_), ..) => self.dead_letters += 1,
+            _ => {}
+        }
+        self.skip_to(offset + 1);
+        fate
+    }
+
+    /// The consumer has come to `position` without a record: control records have offsets, too.
+    pub fn skip_to(&mut self, position: i64) {
+        let replaying = self.is_replaying();
+        self.position = self.position.max(position);
+        if replaying {
+            self.close_if_caught_up();
+        }
+    }
+
+    /// Whether stream time has stood still for the idle timeout while a window waits that the wall clock would close.
+    /// It is the *time* that must move: a trickle of old events does not pin a window open. Call it now and then;
+    /// if true, and the position has reached the log's end, [`Self::close_idle`] is due.
+    pub fn is_idle(&mut self, now: EpochMillis) -> bool {
+        let since = match self.standstill {
+            Some((time, since)) if time == self.time => since,
+            _ => now,
+        };
+        self.standstill = Some((self.time, since));
+        let due = |end: EpochSeconds| end.to_millis().plus(self.limits.grace) <= now;
+        now.since(since) >= self.limits.idle_timeout && self.open.lowest_end().is_some_and(due)
+    }
+
+    /// Closes the windows whose end and grace have passed on the wall clock, and no others: a later event of a window
+    /// that is still to come must not be late.
+    pub fn close_idle(&mut self, now: EpochMillis) {
+        if self.is_replaying() {
+            return;
+        }
+        let limit = now.minus(self.limits.grace).to_seconds();
+        if let Some(end) = self.open.highest_end_through(limit) {
+            self.close_through(end);
+        }
+    }
+
+    /// Whether there is anything to flush. Progress alone is not worth a transaction: while only open windows grow,
+    /// the offset to commit stays where it is.
+    #[must_use]
+    pub fn wants_flush(&self) -> bool {
+        self.has_output() || self.lowered
+    }
+
+    fn has_output(&self) -> bool {
+        !self.rows.is_empty() || !self.late.is_empty() || self.dead_letters > 0
+    }
+
+    /// Takes everything due for the output, and what is to be committed with it. The state goes on as if that were
+    /// committed: when it turns out not to be, drop the state and restore it.
+    pub fn take_flush(&mut self) -> Flush {
+        self.dead += std::mem::take(&mut self.dead_letters);
+        self.lowered = false;
+        let late = self.late.drain().map(|((window_start, postcode), pageview_count)| PageviewAggregate {
+            postcode,
+            window_start,
+            pageview_count,
+        });
+        // Committing the position would let `next` fall during a replay, and the records in between come out twice.
+        let next = self.position.max(self.next);
+        Flush {
+            late: late.collect(),
+            rows: std::mem::take(&mut self.rows),
+            offset: self.open.first_needed().unwrap_or(self.position),
+            resume_point: ResumePoint {
+                next,
+                closed: self.closed,
+                time: self.time,
+                flushed: self.flushed,
+                open: self.open.events(),
+                repeats: self.repeats,
+                dead: self.dead,
+            },
+        }
+    }
+
+    /// The next offset to read.
+    #[must_use]
+    pub const fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Whether it still reads records that were read before.
+    #[must_use]
+    pub const fn is_replaying(&self) -> bool {
+        self.position < self.next
+    }
+
+    /// Stream time, once an event has set it.
+    #[must_use]
+    pub const fn stream_time(&self) -> Option<EpochMillis> {
+        self.time
+    }
+
+    /// How many windows are open.
+    #[must_use]
+    pub fn open_windows(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Refuses events too far ahead of their record. Both times are in the record, so a replay decides the same.
+    fn guard(
+        &self,
+        record_timestamp: EpochMillis,
+        event: (Postcode, EpochSeconds),
+    ) -> Result<(Postcode, EpochSeconds), Reason> {
+        let limit = record_timestamp.plus(self.limits.max_future_skew).plus(Limits::CLOCK_TOLERANCE);
+        if event.1.to_millis() > limit { Err(Reason::TimestampInFuture) } else { Ok(event) }
+    }
+
+    const fn place(&self, offset: i64) -> Place {
+        if offset >= self.next {
+            Place::Fresh
+        } else if offset < self.flushed {
+            Place::BelowFlushed
+        } else {
+            Place::BelowNext
+        }
+    }
+
+    fn state_of(&self, window: Window) -> WindowState {
+        if Some(window.end()) <= self.closed { WindowState::Closed } else { WindowState::Open }
+    }
+
+    fn advance(&mut self, time: EpochMillis) {
+        if Some(time) > self.time {
+            self.time = Some(time);
+            self.close_by_stream_time();
+        }
+    }
+
+    /// From here on stream time and the current grace decide, so a grace that changed loses nothing.
+    fn close_if_caught_up(&mut self) {
+        if !self.is_replaying() {
+            self.close_by_stream_time();
+        }
+    }
+
+    fn close_by_stream_time(&mut self) {
+        if let Some(time) = self.time {
+            let closed = Window::containing(time.minus(self.limits.grace).to_seconds()).start();
+            self.close_through(closed);
+        }
+    }
+
+    /// `closed` never falls.
+    fn close_through(&mut self, end: EpochSeconds) {
+        if Some(end) > self.closed {
+            self.closed = Some(end);
+            self.open.close_through(end, &mut self.rows);
+        }
+    }
+
+    /// What holds between any two calls.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn check_invariants(&self) {
+        self.open.check_invariants();
+        let lowest_end = self.open.lowest_end();
+        assert!(lowest_end.is_none_or(|end| Some(end) > self.closed), "no closed window is open");
+        let first = self.open.first_needed();
+        assert!(first.is_none_or(|first| first < self.position), "an open window has been read from");
+        assert!(self.flushed <= self.next, "what was flushed was read");
+        assert!(first.is_none_or(|first| first >= self.flushed), "nothing below `flushed` is counted again");
+        assert!(!self.is_replaying() || !self.has_output(), "a replay puts nothing into the output");
+        let late_is_closed = |(window, _): &(Window, Postcode)| Some(window.end()) <= self.closed;
+        assert!(self.late.keys().all(late_is_closed), "an event is late for a closed window only");
+    }
+}

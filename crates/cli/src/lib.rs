@@ -1,1 +1,31 @@
-//! Placeholder.
+//! `pageviews`, the operator's hand. It reads the services' configuration and talks to what they talk to.
+//!
+//! ```text
+//! arguments -> topics                   -> Kafka
+//! ```
+//! Each command is a pure core, which plans, sums or judges, and a thin shell (`mod.rs`) that asks Kafka, S3 and the
+//! API and prints what the core returned.
+
+mod arguments;
+mod kafka;
+mod topics;
+mod verdict;
+
+use service::Config;
+
+pub use arguments::Arguments;
+pub use verdict::{Verdict, exit_code};
+
+use arguments::Command;
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// What kept the command from an answer; [`exit_code`] tells which code that is.
+pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
+    // No command listens, so the port that a service would have by default does not matter.
+    let config = Config::load(arguments.config.as_deref(), 0)?;
+    match arguments.command {
+        Command::Topics(options) => topics::run(&config, &options).await,
+    }
+}

@@ -1,1 +1,90 @@
-//! Placeholder.
+//! Tests that break the real stack: Apache Kafka, an S3 emulator and our services, as plain processes.
+//!
+//! Each test file is one promise. This library is what they share: a stack with quick windows, load that keeps
+//! receipts, and the audit as the judge.
+
+mod load;
+mod wait;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use stack::{Options, Stack};
+
+pub use load::Load;
+pub use wait::{eventually, for_a_while};
+
+/// What the README posts, and what it promises to be counted.
+pub const README_EVENT: &str = include_str!("../../model/fixtures/pageview.json");
+
+/// A stack of its own for the test `name`, with windows that close within seconds.
+///
+/// # Errors
+/// When the machine lacks something; the error says what.
+pub fn options(name: &str) -> Result<Options> {
+    let mut options = Options::test(name)?;
+    options.config = options.repo.join("deploy/config/test.toml");
+    Ok(options)
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The content type, empty if there was none.
+    pub content_type: String,
+    /// The body, null if it was no JSON.
+    pub json: Value,
+}
+
+/// Posts `body` as JSON to `path` of the API.
+///
+/// # Errors
+/// When nobody answers.
+pub async fn post(stack: &Stack, path: &str, body: impl Into<reqwest::Body>) -> Result<Answer> {
+    let request = reqwest::Client::new().post(format!("{}{path}", stack.api_url()));
+    answer(request.header("content-type", "application/json").body(body)).await
+}
+
+/// Sends `request`.
+///
+/// # Errors
+/// When nobody answers.
+pub async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
+    let response = request.send().await?;
+    let status = response.status().as_u16();
+    let header = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+    let content_type = header.unwrap_or_default().to_owned();
+    let json = serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null);
+    Ok(Answer { status, content_type, json })
+}
+
+/// The counts as `pageviews counts --json` tells them.
+///
+/// # Errors
+/// When the command fails; what it wrote is in the error.
+pub async fn counts(stack: &Stack) -> Result<Value> {
+    let output = stack.cli(&["counts", "--json"]).await?;
+    ensure!(output.status.success(), "counts failed: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).context("counts --json wrote no JSON")
+}
+
+/// The promise, as the audit judges it once the pipeline is quiet: every accepted event in `receipts` is in `raw/`
+/// once and counted once.
+///
+/// # Errors
+/// When it is violated or cannot be proved; the whole verdict is in the error.
+pub async fn audit(stack: &Stack, receipts: &Path) -> Result<Value> {
+    let receipts = receipts.to_str().context("a path that is not UTF-8")?;
+    let output = stack.cli(&["audit", "--wait", "120s", "--json", "--receipts", receipts]).await?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        output.status.success(),
+        "the audit says {:?}:\n{text}\n{}",
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_str(&text).context("audit --json wrote no JSON")
+}

@@ -1,0 +1,57 @@
+//! Load by `pageviews generate`, which notes what was answered 202.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use stack::Stack;
+use tokio::process::Child;
+
+/// A load generator in the background.
+#[derive(Debug)]
+pub struct Load {
+    child: Child,
+    receipts: PathBuf,
+}
+
+impl Load {
+    /// Starts it, with these further arguments; its receipts lie beside the stack's logs.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start(stack: &Stack, name: &str, arguments: &[&str]) -> Result<Self> {
+        let receipts = stack.logs_dir().join(format!("{name}.receipts"));
+        let path = receipts.to_str().context("a path that is not UTF-8")?.to_owned();
+        let fixed = ["generate", "--url", &stack.api_url(), "--receipts", &path];
+        let child = stack.cli_child(&[&fixed[..], arguments].concat()).await?;
+        Ok(Self { child, receipts })
+    }
+
+    /// Waits for its end; what it reported.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub async fn end(self) -> Result<Report> {
+        let output = self.child.wait_with_output().await?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let words = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "the load generator failed: {text}\n{words}");
+        Ok(Report { receipts: self.receipts, text: text + &words })
+    }
+}
+
+/// What a load generator left behind.
+#[derive(Debug)]
+pub struct Report {
+    /// The file that says which events were answered 202.
+    pub receipts: PathBuf,
+    /// What it printed.
+    pub text: String,
+}
+
+impl Report {
+    /// The file that says which events were answered 202.
+    #[must_use]
+    pub fn receipts(&self) -> &Path {
+        &self.receipts
+    }
+}

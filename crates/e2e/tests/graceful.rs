@@ -1,0 +1,28 @@
+//! SIGTERM of ingest-api under load: what was answered 202 is in Kafka, and nobody is answered 5xx.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::{Load, audit, for_a_while, options};
+use stack::{Service, Stack};
+
+#[tokio::test]
+async fn sigterm_of_an_ingest_api_under_load_answers_no_5xx_and_loses_nothing() -> Result<()> {
+    let stack = Stack::start(options("graceful")?.replicas(Service::IngestApi, 2)).await?;
+    let load =
+        Load::start(&stack, "graceful", &["--rate", "10000", "--duration", "20s", "--batch", "50"]).await?;
+    for number in [1, 2, 1] {
+        for_a_while(Duration::from_secs(3)).await;
+        let replica = stack.replica(Service::IngestApi, number)?;
+        ensure!(replica.stop().await, "ingest-api {number} did not stop by itself");
+        replica.start().await;
+        replica.ready().await?;
+    }
+    let report = load.end().await?;
+    println!("{}", report.text);
+    let audit = audit(&stack, report.receipts()).await?;
+    println!("{audit}");
+    ensure!(!report.text.contains("503"), "some requests were answered 503");
+    stack.stop().await?;
+    Ok(())
+}

@@ -1,13 +1,17 @@
 //! `pageviews`, the operator's hand. It reads the services' configuration and talks to what they talk to.
 //!
 //! ```text
-//! arguments -> topics                   -> Kafka
+//! arguments -> topics   -> Kafka
+//!           -> generate -> ingest-api, receipts
 //! ```
 //! Each command is a pure core, which plans, sums or judges, and a thin shell (`mod.rs`) that asks Kafka, S3 and the
 //! API and prints what the core returned.
 
 mod arguments;
+mod generate;
 mod kafka;
+mod progress;
+mod receipts;
 mod topics;
 mod verdict;
 
@@ -27,5 +31,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
     let config = Config::load(arguments.config.as_deref(), 0)?;
     match arguments.command {
         Command::Topics(options) => topics::run(&config, &options).await,
+        Command::Generate(options) => generate::run(&options).await,
     }
 }

@@ -1,5 +1,7 @@
 //! Where a partition goes on: decided from the ledger, whatever Kafka's committed offset says.
 
+use std::fmt;
+
 use crate::checksum::Checksum;
 use crate::hint::Hint;
 use crate::ledger::{self, Content, Entry};
@@ -98,6 +100,18 @@ pub enum Blocked {
         /// What the object's metadata says.
         found: String,
     },
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continue { from, .. } => write!(f, "goes on at {from}"),
+            Self::Redo { entry, .. } => {
+                write!(f, "[{}, {}) was fixed and not finished: it is written again", entry.start, entry.end)
+            }
+            Self::Blocked(reason) => write!(f, "{reason}"),
+        }
+    }
 }
 
 /// Decides. The rows, from the top:

@@ -1,19 +1,47 @@
 //! Drains topics to S3, every record in exactly one object.
+//!
+//! ```text
+//!            writer: one thread a topic, polls                                tokio
+//! Kafka --> consumer --> record --> planner: push, due, cut --- Plan ---> protocol: write --> store
+//!   ^                               (range: route, encode, checksum)       1. ledger entry, If-None-Match: *
+//!   |                                  ^            ^      |               2. objects,      If-None-Match: *
+//!   +------- hint <---- Commit --------|------------|------+                      |
+//!                                      |            +------- written, outdone ----+
+//!                                      +-- frontier: decide <-- protocol: last <-- ledger
+//! ```
+//! The pure part, which knows no Kafka, no S3 and no clock, is [`planner`] with what it is made of ([`range`], [`route`],
+//! [`encode`], [`envelope`], [`checksum`]) and [`frontier`]; the rules between owners are in [`protocol`], over the four
+//! calls of a [`store`]. What lies in the bucket is described in [`object_name`], [`ledger`] and [`envelope`], and is
+//! read by whoever audits it through [`bucket`], [`audit`] and [`tiles`].
+
+pub mod kind;
+pub mod record;
 
 pub mod checksum;
 pub mod encode;
 pub mod envelope;
+pub mod planner;
+pub mod range;
+pub mod route;
+
 pub mod frontier;
 pub mod hint;
-pub mod kind;
 pub mod ledger;
 pub mod object_name;
-pub mod planner;
 pub mod protocol;
-pub mod range;
-pub mod record;
-pub mod route;
 pub mod store;
 pub mod tiles;
 
+pub mod audit;
+pub mod bucket;
+
+mod budget;
+mod consumer;
+mod metrics;
+mod patient;
+mod run;
+mod shared_health;
+mod writer;
+
 pub use kind::Kind;
+pub use run::{Error, run};

@@ -96,7 +96,7 @@ pub struct Partition {
 enum State {
     Finding,
     Waiting(Entry),
-    Redoing { entry: Entry, router: Router, range: Option<Range> },
+    Redoing { entry: Entry, router: Router, open: Option<Open> },
     Filling(Option<Open>),
     Parked,
 }
@@ -116,7 +116,8 @@ enum Flow {
 #[derive(Debug)]
 struct Open {
     range: Range,
-    deadline: Instant,
+    /// When its first record came.
+    since: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +125,7 @@ struct Writing {
     start: i64,
     end: i64,
     cause: Cause,
+    since: Instant,
 }
 
 impl Partition {
@@ -181,7 +183,7 @@ impl Partition {
         let Content::Written(written) = &entry.content else { return Vec::new() };
         match Router::by(self.source.kind, &written.recipe) {
             Ok(router) => {
-                self.state = State::Redoing { entry: entry.clone(), router, range: None };
+                self.state = State::Redoing { entry: entry.clone(), router, open: None };
                 vec![self.read(self.position)]
             }
             Err(unknown) => self.park(Blocked::UnknownRecipe { key: entry.key(), unknown }),
@@ -201,13 +203,14 @@ impl Partition {
                 actions.extend(self.push(record, now, gzip));
                 actions
             }
-            State::Redoing { entry, router, range } => {
-                match range {
-                    Some(range) => range.push(record, gzip),
+            State::Redoing { entry, router, open } => {
+                match open {
+                    Some(open) => open.range.push(record, gzip),
                     None => {
                         let Content::Written(written) = &entry.content else { return Vec::new() };
                         let recipe = written.recipe.clone();
-                        *range = Some(Range::begin(&self.source, recipe, *router, entry.start, record, gzip));
+                        let range = Range::begin(&self.source, recipe, *router, entry.start, record, gzip);
+                        *open = Some(Open { range, since: now });
                     }
                 }
                 self.position = record.offset + 1;
@@ -239,7 +242,7 @@ impl Partition {
                 let (start, recipe) = (self.position, Router::recipe());
                 let range = Range::begin(&self.source, recipe, router, start, record, gzip);
                 let size = range.size();
-                *open = Some(Open { range, deadline: now + jittered(self.cuts.age, &self.source, start) });
+                *open = Some(Open { range, since: now });
                 size
             }
         };
@@ -255,9 +258,11 @@ impl Partition {
 
     /// When [`Partition::due`] has to be called, at the latest.
     #[must_use]
-    pub const fn next_deadline(&self) -> Option<Instant> {
+    pub fn next_deadline(&self) -> Option<Instant> {
         match (&self.state, self.writing) {
-            (State::Filling(Some(open)), None) => Some(open.deadline),
+            (State::Filling(Some(open)), None) => {
+                Some(open.since + jittered(self.cuts.age, &self.source, open.range.start()))
+            }
             _ => None,
         }
     }
@@ -277,8 +282,8 @@ impl Partition {
         if self.writing.is_some() {
             return Vec::new();
         }
-        let Some(Open { range, .. }) = open.take() else { return Vec::new() };
-        vec![self.write(range.seal(gzip), cause)]
+        let Some(Open { range, since }) = open.take() else { return Vec::new() };
+        vec![self.write(range.seal(gzip), since, cause)]
     }
 
     /// All objects of the range that begins at `start` are there, whoever wrote them.
@@ -364,10 +369,19 @@ impl Partition {
     #[must_use]
     pub fn filling(&self) -> usize {
         match &self.state {
-            State::Filling(Some(open)) => open.range.size(),
-            State::Redoing { range: Some(range), .. } => range.size(),
+            State::Filling(Some(open)) | State::Redoing { open: Some(open), .. } => open.range.size(),
             _ => 0,
         }
+    }
+
+    /// When the oldest record came that was read and is not written.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Instant> {
+        let filling = match &self.state {
+            State::Filling(Some(open)) | State::Redoing { open: Some(open), .. } => Some(open.since),
+            _ => None,
+        };
+        self.writing.map(|writing| writing.since).or(filling)
     }
 
     /// Bytes that [`Partition::cut`] would send on their way.
@@ -409,20 +423,20 @@ impl Partition {
         vec![Action::Pause]
     }
 
-    fn write(&mut self, sealed: Sealed, cause: Cause) -> Action {
-        self.writing = Some(Writing { start: sealed.entry.start, end: sealed.entry.end, cause });
+    fn write(&mut self, sealed: Sealed, since: Instant, cause: Cause) -> Action {
+        self.writing = Some(Writing { start: sealed.entry.start, end: sealed.entry.end, cause, since });
         Action::Write(Plan { sealed, cause })
     }
 
     /// The range to be written again was read. What comes after it is read on at once.
     fn redone(&mut self, gzip: &mut Gzip) -> Vec<Action> {
-        let State::Redoing { entry, range, .. } = std::mem::replace(&mut self.state, State::Filling(None))
+        let State::Redoing { entry, open, .. } = std::mem::replace(&mut self.state, State::Filling(None))
         else {
             return Vec::new();
         };
         self.position = entry.end;
-        match range.map(|range| range.seal(gzip)) {
-            Some(sealed) if sealed.entry == entry => vec![self.write(sealed, Cause::Redo)],
+        match open.map(|open| (open.range.seal(gzip), open.since)) {
+            Some((sealed, since)) if sealed.entry == entry => vec![self.write(sealed, since, Cause::Redo)],
             _ => self.park(Blocked::Unrepeatable { key: entry.key() }),
         }
     }

@@ -134,10 +134,10 @@ impl Range {
         self.files.values().map(|file| file.gzip.size()).sum()
     }
 
-    /// The offset after its last record.
+    /// Its first offset.
     #[must_use]
-    pub const fn end(&self) -> i64 {
-        self.end
+    pub const fn start(&self) -> i64 {
+        self.start
     }
 
     /// Ends it after its last record.

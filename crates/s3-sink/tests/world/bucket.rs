@@ -168,7 +168,7 @@ impl Bucket {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.lock().expect("no panic while it was held")
     }
 }
 

@@ -127,8 +127,7 @@ impl Owner {
         commits: &mut Vec<Hint>,
     ) -> Result<(), String> {
         loop {
-            if self.partition.as_ref().is_some_and(Partition::wants_redo) {
-                let partition = self.partition.as_mut().unwrap();
+            if let Some(partition) = self.partition.as_mut().filter(|partition| partition.wants_redo()) {
                 self.actions.extend(partition.permit());
             }
             let actions = std::mem::take(&mut self.actions);
@@ -158,7 +157,7 @@ impl Owner {
             Action::Parked(reason) => return Err(format!("parked: {reason}")),
             Action::Find => {
                 let hint = committed.and_then(|(offset, metadata)| Hint::parse(*offset, metadata));
-                let keys = self.partition.as_ref().unwrap().source().ledger();
+                let keys = source().ledger();
                 self.spawn(async move {
                     Done::Found { last: protocol::last(&*store, &keys, hint, 0).await, hint }
                 });
@@ -205,6 +204,10 @@ impl Owner {
     pub(crate) fn has_written_to(&self, end: i64) -> bool {
         self.frontier >= end
     }
+}
+
+fn source() -> Source {
+    Source { kind: Kind::Raw, topic: "pageviews".to_owned(), partition: 0 }
 }
 
 impl fmt::Debug for Owner {

@@ -1,0 +1,273 @@
+//! The bucket: one attempt a call, with a timeout, and errors that say what to do. The CLI reads through it too.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Region};
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption, StorageClass};
+use aws_smithy_http_client::tls;
+use bytes::Bytes;
+use service::config::{Aws, Sink};
+
+use crate::protocol::CHECKSUM;
+use crate::store::{Created, Head, NewObject};
+
+/// How long an attempt may take, its body left out.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The slowest upload that is waited for, in bytes a second.
+const SLOWEST: u64 = 1 << 20;
+
+/// One bucket.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+    endpoint: String,
+    storage_class: Option<StorageClass>,
+    sse: Option<ServerSideEncryption>,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{operation} {place}: {detail}")]
+pub struct Error {
+    /// What kind of failure: a label of metrics.
+    pub kind: Kind,
+    operation: &'static str,
+    place: String,
+    detail: String,
+}
+
+/// Kinds of failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no such bucket.
+    NoBucket,
+    /// The credentials are missing, wrong, or may not do this.
+    Denied,
+    /// S3 asks to come back later: 5xx, `SlowDown`, or a conditional request that met another one.
+    Busy,
+    /// Nothing answered in time.
+    Unreachable,
+    /// Something else.
+    Other,
+}
+
+/// An object in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Kind {
+    /// The label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoBucket => "no_bucket",
+            Self::Denied => "denied",
+            Self::Busy => "busy",
+            Self::Unreachable => "unreachable",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Bucket {
+    /// A client for the bucket of the configuration. Nothing is sent yet; the credentials come from the SDK's default
+    /// chain. The SDK does not retry: whoever calls knows better how long to.
+    pub async fn connect(aws: &Aws) -> Self {
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();
+        let shared = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(aws.region.clone()))
+            .http_client(http)
+            .load()
+            .await;
+        let mut config = aws_sdk_s3::config::Builder::from(&shared)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeout(0));
+        if let Some(endpoint) = &aws.endpoint_override {
+            // Emulators have no DNS name for each bucket.
+            config = config.endpoint_url(endpoint).force_path_style(true);
+        }
+        Self {
+            client: Client::from_conf(config.build()),
+            name: aws.bucket.clone(),
+            endpoint: aws.endpoint_override.clone().unwrap_or_else(|| format!("AWS, {}", aws.region)),
+            storage_class: None,
+            sse: None,
+        }
+    }
+
+    /// New objects get the storage class and encryption of the configuration.
+    #[must_use]
+    pub fn storing_as(mut self, sink: &Sink) -> Self {
+        self.storage_class = sink.storage_class.as_deref().map(StorageClass::from);
+        self.sse = sink.sse.as_deref().map(ServerSideEncryption::from);
+        self
+    }
+
+    /// Whether the bucket exists and may be used.
+    ///
+    /// # Errors
+    /// [`Error`] says why not.
+    pub async fn check(&self) -> Result<(), Error> {
+        let head = self.client.head_bucket().bucket(&self.name).send().await;
+        head.map(drop).map_err(|error| match self.error("HEAD", "", error) {
+            // HEAD has no body that would say which 404 it is.
+            Error { kind: Kind::Other, detail, .. } if detail.starts_with("404") => self.no_bucket("HEAD"),
+            error => error,
+        })
+    }
+
+    /// Writes `object` unless its key is taken.
+    ///
+    /// # Errors
+    /// [`Error`]; the object may have been created all the same.
+    pub async fn create(&self, object: &NewObject) -> Result<Created, Error> {
+        let patience = aws_sdk_s3::Config::builder().timeout_config(timeout(object.body.len() as u64));
+        let mut put = self
+            .client
+            .put_object()
+            .bucket(&self.name)
+            .key(&object.key)
+            .if_none_match("*")
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .content_type(object.content_type)
+            .set_storage_class(self.storage_class.clone())
+            .set_server_side_encryption(self.sse.clone())
+            .body(ByteStream::from(object.body.clone()));
+        for (name, value) in &object.metadata {
+            put = put.metadata(*name, value);
+        }
+        match put.customize().config_override(patience).send().await {
+            Ok(_) => Ok(Created::New),
+            Err(error) if status(&error) == Some(412) => Ok(Created::Taken),
+            Err(error) => Err(self.error("PUT", &object.key, error)),
+        }
+    }
+
+    /// Reads a whole object; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        let object = match self.client.get_object().bucket(&self.name).key(key).send().await {
+            Ok(object) => object,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(self.error("GET", key, error)),
+        };
+        let body = object.body.collect().await.map_err(|error| {
+            self.failed(Kind::Unreachable, "GET", key, DisplayErrorContext(error).to_string())
+        })?;
+        Ok(Some(body.into_bytes()))
+    }
+
+    /// What the object under `key` says it holds; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn head(&self, key: &str) -> Result<Option<Head>, Error> {
+        match self.client.head_object().bucket(&self.name).key(key).send().await {
+            Ok(head) => {
+                let checksum = head.metadata().and_then(|metadata| metadata.get(CHECKSUM)?.parse().ok());
+                let size = head.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+                Ok(Some(Head { size, checksum }))
+            }
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(self.error("HEAD", key, error)),
+        }
+    }
+
+    /// All objects whose keys begin with `prefix`, ascending; only those greater than `after`, if given.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>, Error> {
+        let mut listed = Vec::new();
+        let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let mut pages = request.set_start_after(after.map(str::to_owned)).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.error("LIST", prefix, error))?;
+            listed.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+                let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+                Some(Listed { key: object.key?, size })
+            }));
+        }
+        Ok(listed)
+    }
+
+    fn error<E>(&self, operation: &'static str, key: &str, error: SdkError<E>) -> Error
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let code = error.code().unwrap_or_default().to_owned();
+        match (status(&error), code.as_str()) {
+            (_, "NoSuchBucket") => self.no_bucket(operation),
+            (Some(status @ (401 | 403)), _) => {
+                let detail =
+                    format!("{status} {code}: check the credentials and what they may do in this bucket");
+                self.failed(Kind::Denied, operation, key, detail)
+            }
+            (Some(status @ (409 | 429 | 500..=599)), _) => {
+                self.failed(Kind::Busy, operation, key, format!("{status} {code}"))
+            }
+            (Some(status), _) => {
+                let message = error.message().unwrap_or_default();
+                self.failed(Kind::Other, operation, key, format!("{status} {code} {message}"))
+            }
+            (None, _) => {
+                let kind = match &error {
+                    SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Kind::Unreachable,
+                    SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+                        Kind::Unreachable
+                    }
+                    _ => Kind::Other,
+                };
+                self.failed(kind, operation, key, DisplayErrorContext(error).to_string())
+            }
+        }
+    }
+
+    fn no_bucket(&self, operation: &'static str) -> Error {
+        let name = &self.name;
+        let detail =
+            format!("there is no such bucket: `terraform apply` or `aws s3 mb s3://{name}` makes it");
+        self.failed(Kind::NoBucket, operation, "", detail)
+    }
+
+    fn failed(&self, kind: Kind, operation: &'static str, key: &str, detail: String) -> Error {
+        Error { kind, operation, place: format!("s3://{}/{key} ({})", self.name, self.endpoint), detail }
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{} ({})", self.name, self.endpoint)
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// The patience of one attempt that sends `bytes`.
+fn timeout(bytes: u64) -> TimeoutConfig {
+    let attempt = TIMEOUT + Duration::from_secs(bytes / SLOWEST);
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(attempt)
+        .build()
+}

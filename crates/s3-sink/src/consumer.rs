@@ -1,0 +1,177 @@
+//! The consumer of one writer: a thin layer over rdkafka that starts every partition paused, because where it is read
+//! from is for the ledger to say.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, RebalanceProtocol,
+};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, Offset};
+
+use crate::frontier::Log;
+use crate::hint::Hint;
+
+/// How long one question to the cluster may take. They are asked by the thread that polls, so that all of them together
+/// stay far below `max.poll.interval.ms`.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a rebalance did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// These partitions came.
+    Assigned(Vec<i32>),
+    /// These went.
+    Revoked(Vec<i32>),
+}
+
+/// The consumer of one topic.
+pub(crate) struct Consumer {
+    inner: BaseConsumer<Context>,
+    topic: String,
+    changes: Receiver<Change>,
+}
+
+struct Context {
+    changes: Sender<Change>,
+    /// Commits sent and not answered.
+    commits: AtomicI64,
+}
+
+impl Consumer {
+    pub(crate) fn subscribe(config: &ClientConfig, topic: &str) -> KafkaResult<Self> {
+        let (sender, changes) = channel();
+        let inner: BaseConsumer<Context> =
+            config.create_with_context(Context { changes: sender, commits: AtomicI64::new(0) })?;
+        inner.subscribe(&[topic])?;
+        Ok(Self { inner, topic: topic.to_owned(), changes })
+    }
+
+    pub(crate) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+        self.inner.poll(timeout)
+    }
+
+    /// What rebalances did since the last call, in their order.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        self.changes.try_iter().collect()
+    }
+
+    /// Whether it is a member of its group, with partitions or without.
+    pub(crate) fn joined(&self) -> bool {
+        service::kafka::group::membership(&self.inner).is_some()
+    }
+
+    /// Whether a broker answers.
+    pub(crate) fn ask(&self) -> KafkaResult<()> {
+        self.inner.fetch_metadata(Some(&self.topic), TIMEOUT).map(drop)
+    }
+
+    pub(crate) fn log(&self, partition: i32) -> KafkaResult<Log> {
+        let (start, end) = self.inner.fetch_watermarks(&self.topic, partition, TIMEOUT)?;
+        Ok(Log { start, end })
+    }
+
+    /// The hints committed for `partitions`, in their order.
+    pub(crate) fn hints(&self, partitions: &[i32]) -> KafkaResult<Vec<Option<Hint>>> {
+        let committed = self.inner.committed_offsets(self.list(partitions), TIMEOUT)?;
+        let hint = |partition: &i32| {
+            let committed = committed.find_partition(&self.topic, *partition)?;
+            match committed.offset() {
+                Offset::Offset(offset) => Hint::parse(offset, committed.metadata()),
+                _ => None,
+            }
+        };
+        Ok(partitions.iter().map(hint).collect())
+    }
+
+    /// Where the partition was read up to, control records included; `None` if nothing was read since the last seek.
+    pub(crate) fn position(&self, partition: i32) -> Option<i64> {
+        match self.inner.position().ok()?.find_partition(&self.topic, partition)?.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }
+    }
+
+    /// Delivers the partition from `offset` on, and nothing that was fetched before. Resumed first: a seek forgets what
+    /// was fetched in between.
+    pub(crate) fn read_from(&self, partition: i32, offset: i64) -> KafkaResult<()> {
+        self.inner.resume(&self.list(&[partition]))?;
+        self.inner.seek(&self.topic, partition, Offset::Offset(offset), TIMEOUT)
+    }
+
+    pub(crate) fn pause(&self, partition: i32) -> KafkaResult<()> {
+        self.inner.pause(&self.list(&[partition]))
+    }
+
+    pub(crate) fn commit(&self, partition: i32, hint: Hint) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition(&self.topic, partition);
+        element.set_offset(Offset::Offset(hint.committed))?;
+        element.set_metadata(hint.metadata());
+        self.inner.commit(&list, CommitMode::Async)?;
+        self.inner.context().commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether every commit sent was answered, well or not.
+    pub(crate) fn commits_answered(&self) -> bool {
+        self.inner.context().commits.load(Ordering::Relaxed) <= 0
+    }
+
+    fn list(&self, partitions: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        list
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, line: &str) {
+        service::kafka::LogOnly.log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        service::kafka::LogOnly.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Context {
+    /// As rdkafka does it, except that a partition starts at its beginning and paused. With the committed offset a
+    /// partition that has none, or one that expired, could not start at all (`auto.offset.reset` is `error`).
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let partitions = list.elements().iter().map(|element| element.partition()).collect();
+        let done = if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let assigned = list.set_all_offsets(Offset::Beginning).and_then(|()| {
+                if cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) }
+            });
+            let _ = self.changes.send(Change::Assigned(partitions));
+            assigned.and_then(|()| consumer.pause(list))
+        } else {
+            let _ = self.changes.send(Change::Revoked(partitions));
+            if cooperative { consumer.incremental_unassign(list) } else { consumer.unassign() }
+        };
+        if let Err(error) = done {
+            // The group's coordinator notices that it was not followed; the next rebalance puts it right.
+            tracing::warn!(%error, "rebalance");
+        }
+    }
+
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, _: &Rebalance<'_>) {}
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        self.commits.fetch_sub(1, Ordering::Relaxed);
+        if let Err(error) = result {
+            // A hint lost is a longer list at the next start.
+            tracing::debug!(%error, "commit");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The process: waits for what it depends on, claims its topics, and runs the writers until it is asked to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use service::kafka::{self, LogOnly, cluster};
+use service::{Component, Config, Process, Shutdown};
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
+
+use crate::bucket::Bucket;
+use crate::budget::Budget;
+use crate::consumer::Consumer;
+use crate::ledger::{self, Origin};
+use crate::patient::{Patient, Reachability};
+use crate::planner::Cuts;
+use crate::shared_health::SharedHealth;
+use crate::writer::{Surroundings, Writer};
+use crate::{Kind, metrics, protocol};
+
+/// The largest object: one PUT, and one body in memory.
+const LARGEST: u64 = 64 << 20;
+/// How long the cluster may take to say who it is.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// What remains of the grace time when writers have given up: to leave the group.
+const LEAVING: Duration = Duration::from_millis(500);
+
+/// Why a sink ends that nobody stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The consumer cannot go on.
+    #[error("writer {kind}: {source}")]
+    Consumer {
+        /// Whose.
+        kind: Kind,
+        /// Why.
+        source: KafkaError,
+    },
+    /// The ledger in the bucket is that of another topic of the same name.
+    #[error(
+        "the ledger of topic {topic} in {bucket} belongs to topic id {} of cluster {}, and this is {} of {}: the topic \
+         was created again, or another deployment writes here. Raise sink.epoch to begin a new tree, or use another \
+         bucket", theirs.topic_id, theirs.cluster_id, ours.topic_id, ours.cluster_id
+    )]
+    Foreign {
+        /// The topic.
+        topic: String,
+        /// The bucket.
+        bucket: String,
+        /// Whose ledger it is.
+        theirs: Box<Origin>,
+        /// Who we are.
+        ours: Box<Origin>,
+    },
+    /// A document of the ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// A client could not be made.
+    #[error("the Kafka client cannot be made: {0}")]
+    Client(KafkaError),
+    /// A thread died.
+    #[error(transparent)]
+    Thread(#[from] JoinError),
+}
+
+/// Runs the sink.
+///
+/// # Errors
+/// [`enum@Error`], when going on makes no sense.
+pub async fn run(process: Process) -> Result<(), Error> {
+    let Process { config, health, shutdown, .. } = process;
+    metrics::describe();
+    let writers: Vec<_> = Kind::ALL.into_iter().filter(|kind| settings(*kind, &config).0.enabled).collect();
+    let (kafka, s3) = (health.component("kafka"), health.component("s3"));
+    let partitions = SharedHealth::new(health.component("partitions"), &writers);
+    if writers.is_empty() {
+        tracing::warn!("no writer is enabled: nothing to do but to wait");
+        [kafka, s3, health.component("partitions")].iter().for_each(Component::up);
+        shutdown.wait().await;
+        return Ok(());
+    }
+    let bucket = Bucket::connect(&config.aws).await.storing_as(&config.sink);
+    let reachability = Reachability::new(s3);
+    let topics: Vec<_> = writers.iter().map(|kind| settings(*kind, &config).1.to_owned()).collect();
+    let ready = async {
+        let ((), origins) = tokio::join!(
+            reachability.wait_for(&bucket),
+            identify(&config, topics, kafka.clone(), shutdown.clone())
+        );
+        for origin in origins? {
+            let store = Patient::new(bucket.clone(), writers[0], reachability.clone());
+            claim(&store, &bucket, origin).await?;
+        }
+        Ok::<_, Error>(())
+    };
+    tokio::select! {
+        ready = ready => ready?,
+        () = shutdown.wait() => return Ok(()),
+    }
+
+    let budget = Arc::new(Budget::new(config.sink.memory_limit.0, writers.len()));
+    let kafka = SharedHealth::new(kafka, &writers);
+    let mut threads = JoinSet::new();
+    for kind in writers {
+        let surroundings = Surroundings {
+            store: Arc::new(Patient::new(bucket.clone(), kind, reachability.clone())),
+            budget: Arc::clone(&budget),
+            kafka: kafka.clone(),
+            partitions: partitions.clone(),
+            shutdown: shutdown.clone(),
+            grace: config.shutdown.grace.saturating_sub(LEAVING),
+            tokio: Handle::current(),
+        };
+        let config = config.clone();
+        threads.spawn_blocking(move || write(kind, &config, surroundings));
+    }
+    while let Some(ended) = threads.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+/// The thread of one writer.
+fn write(kind: Kind, config: &Config, surroundings: Surroundings) -> Result<(), Error> {
+    let failed = |source| Error::Consumer { kind, source };
+    let (writer, topic) = settings(kind, config);
+    let mut client = kafka::consumer_config(config, kind.group_id());
+    client
+        // The ledger says where to start: an offset that is not in the log is an error, never a jump.
+        .set("auto.offset.reset", "error")
+        .set("queued.max.messages.kbytes", (surroundings.budget.prefetch() >> 10).to_string())
+        // As fast as larger ones, and 41 MB of memory (DESIGN section 7).
+        .set("fetch.message.max.bytes", (256 << 10).to_string());
+    let consumer = Consumer::subscribe(&client, topic).map_err(failed)?;
+    let size = usize::try_from(writer.flush_bytes.0.min(LARGEST)).unwrap_or(usize::MAX);
+    let cuts = Cuts { size, age: writer.flush_interval };
+    Writer::new(kind, topic.to_owned(), cuts, consumer, surroundings).run().map_err(failed)
+}
+
+/// Who the topics are, once the cluster answers and all of them exist.
+async fn identify(
+    config: &Config,
+    topics: Vec<String>,
+    health: Component,
+    shutdown: Shutdown,
+) -> Result<Vec<Origin>, Error> {
+    let client = kafka::consumer_config(config, Kind::Raw.group_id());
+    let origins = spawn_blocking(move || {
+        let client: BaseConsumer<LogOnly> = client.create_with_context(LogOnly).map_err(Error::Client)?;
+        let names: Vec<_> = topics.iter().map(String::as_str).collect();
+        loop {
+            if !kafka::wait_for_topics(client.client(), &names, &health, &shutdown) {
+                return Ok(Vec::new());
+            }
+            match origins(&client, &topics) {
+                Ok(origins) => return Ok(origins),
+                Err(error) => health.down(error.to_string()),
+            }
+        }
+    });
+    origins.await?
+}
+
+fn origins(client: &BaseConsumer<LogOnly>, topics: &[String]) -> Result<Vec<Origin>, cluster::Error> {
+    let cluster_id = cluster::cluster_id(client.client(), TIMEOUT)?;
+    let origin = |topic: &String| {
+        let topic_id = cluster::topic_id(client.client(), topic, TIMEOUT)?;
+        Ok(Origin { topic: topic.clone(), cluster_id: cluster_id.clone(), topic_id })
+    };
+    topics.iter().map(origin).collect()
+}
+
+async fn claim(store: &Patient, bucket: &Bucket, ours: Origin) -> Result<(), Error> {
+    let theirs = protocol::claim(store, &ours).await?;
+    if theirs == ours {
+        return Ok(());
+    }
+    let (topic, bucket) = (ours.topic.clone(), bucket.to_string());
+    Err(Error::Foreign { topic, bucket, theirs: Box::new(theirs), ours: Box::new(ours) })
+}
+
+fn settings(kind: Kind, config: &Config) -> (&service::config::Writer, &str) {
+    let (sink, pipeline) = (&config.sink, &config.pipeline);
+    match kind {
+        Kind::Raw => (&sink.raw, &pipeline.pageviews_topic),
+        Kind::Aggregates => (&sink.aggregates, &pipeline.aggregates_topic),
+        Kind::Late => (&sink.late, &pipeline.late_topic),
+        Kind::DeadLetters => (&sink.dead_letters, &pipeline.dead_letters_topic),
+    }
+}

@@ -1,0 +1,482 @@
+//! One writer: a thread that polls, tells the planner of each partition what happened, and performs what it answers.
+//! Whatever waits for S3 runs on tokio and reports over a channel; the poll loop never waits for it. Nobody else commits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use service::{Shutdown, clock};
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::AbortHandle;
+
+use crate::Kind;
+use crate::budget::{Budget, Pressure};
+use crate::consumer::{Change, Consumer};
+use crate::encode::Gzip;
+use crate::frontier::{Blocked, Found, Last, decide};
+use crate::hint::Hint;
+use crate::metrics::{self, Holding};
+use crate::patient::Patient;
+use crate::planner::{Action, Cause, Cuts, Partition, Plan};
+use crate::protocol::{self, Outcome};
+use crate::range::Source;
+use crate::record::{Header, Record};
+use crate::shared_health::SharedHealth;
+
+/// The longest that a poll waits: answers of S3 are looked at in between.
+const TICK: Duration = Duration::from_millis(50);
+/// How many records, and how many bytes of them, are taken before anything else is looked at.
+const BATCH: usize = 2000;
+const BATCH_BYTES: usize = 4 << 20;
+/// The pause before Kafka is asked again what it could not answer, and between looks at what rarely changes.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What a writer needs of the process.
+pub(crate) struct Surroundings {
+    pub(crate) store: Arc<Patient>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) kafka: SharedHealth,
+    pub(crate) partitions: SharedHealth,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) grace: Duration,
+    pub(crate) tokio: Handle,
+}
+
+pub(crate) struct Writer {
+    kind: Kind,
+    topic: String,
+    cuts: Cuts,
+    consumer: Consumer,
+    assigned: BTreeMap<i32, Assigned>,
+    gzip: Gzip,
+    answers: (Sender<Answer>, Receiver<Answer>),
+    surroundings: Surroundings,
+    assignments: u64,
+    /// When the writer must have stopped; `None` while nobody asked it to.
+    stop_by: Option<Instant>,
+    next_look: Instant,
+}
+
+/// A partition and what its planner asked for that is not done yet.
+struct Assigned {
+    /// Tells this assignment from an earlier one of the same partition.
+    id: u64,
+    partition: Partition,
+    find_at: Option<Instant>,
+    finding: Option<AbortHandle>,
+    seek: Option<(i64, Instant)>,
+    redo: Option<OwnedSemaphorePermit>,
+    committed: Option<Hint>,
+    parked: Option<String>,
+}
+
+/// What a task found out.
+struct Answer {
+    partition: i32,
+    id: u64,
+    what: What,
+}
+
+enum What {
+    Last(Result<Last, Blocked>, Option<Hint>),
+    Wrote { start: i64, outcome: Outcome },
+}
+
+impl Writer {
+    pub(crate) fn new(
+        kind: Kind,
+        topic: String,
+        cuts: Cuts,
+        consumer: Consumer,
+        surroundings: Surroundings,
+    ) -> Self {
+        Self {
+            kind,
+            topic,
+            cuts,
+            consumer,
+            assigned: BTreeMap::new(),
+            gzip: Gzip::new(),
+            answers: channel(),
+            surroundings,
+            assignments: 0,
+            stop_by: None,
+            next_look: clock::monotonic(),
+        }
+    }
+
+    /// Runs until the process stops.
+    ///
+    /// # Errors
+    /// A fatal error of the consumer.
+    pub(crate) fn run(mut self) -> Result<(), KafkaError> {
+        loop {
+            let now = clock::monotonic();
+            self.rebalance();
+            self.hear();
+            self.seek(now);
+            self.find(now);
+            self.cut(now);
+            if now >= self.next_look {
+                self.next_look = now + PAUSE;
+                self.look(now);
+            }
+            if self.stopped(now) {
+                return Ok(());
+            }
+            self.take(now)?;
+        }
+    }
+
+    fn rebalance(&mut self) {
+        for change in self.consumer.changes() {
+            tracing::info!(writer = %self.kind, topic = self.topic, ?change, "rebalance");
+            match change {
+                Change::Assigned(partitions) => {
+                    partitions.into_iter().for_each(|partition| self.assign(partition))
+                }
+                Change::Revoked(partitions) => {
+                    // Dropped: what is filling. What is being written may finish; nobody here waits for it.
+                    partitions.iter().for_each(|partition| drop(self.assigned.remove(partition)));
+                }
+            }
+        }
+    }
+
+    fn assign(&mut self, number: i32) {
+        self.assignments += 1;
+        let source = Source { kind: self.kind, topic: self.topic.clone(), partition: number };
+        let (partition, actions) = Partition::assigned(source, self.cuts);
+        let assigned = Assigned {
+            id: self.assignments,
+            partition,
+            find_at: None,
+            finding: None,
+            seek: None,
+            redo: None,
+            committed: None,
+            parked: None,
+        };
+        self.assigned.insert(number, assigned);
+        self.perform(number, actions);
+        if self.stop_by.is_some() {
+            self.ask(number, |partition, gzip| partition.drain(gzip));
+        }
+    }
+
+    /// Asks the planner of a partition, and performs what it answers.
+    fn ask(&mut self, number: i32, question: impl FnOnce(&mut Partition, &mut Gzip) -> Vec<Action>) {
+        if let Some(assigned) = self.assigned.get_mut(&number) {
+            let actions = question(&mut assigned.partition, &mut self.gzip);
+            self.perform(number, actions);
+        }
+    }
+
+    fn ask_all(&mut self, question: impl Fn(&mut Partition, &mut Gzip) -> Vec<Action>) {
+        for number in self.numbers() {
+            self.ask(number, &question);
+        }
+    }
+
+    fn numbers(&self) -> Vec<i32> {
+        self.assigned.keys().copied().collect()
+    }
+
+    fn perform(&mut self, number: i32, actions: Vec<Action>) {
+        for action in actions {
+            let Some(assigned) = self.assigned.get_mut(&number) else { return };
+            match action {
+                Action::Find => assigned.find_at = Some(clock::monotonic()),
+                Action::Read(from) => assigned.seek = Some((from, clock::monotonic())),
+                Action::Pause => {
+                    assigned.seek = None;
+                    if let Err(error) = self.consumer.pause(number) {
+                        tracing::debug!(writer = %self.kind, partition = number, %error, "pause");
+                    }
+                }
+                Action::Commit(hint) => {
+                    assigned.committed = Some(hint);
+                    if let Err(error) = self.consumer.commit(number, hint) {
+                        tracing::debug!(writer = %self.kind, partition = number, %error, "commit");
+                    }
+                }
+                Action::Write(plan) => {
+                    let id = assigned.id;
+                    self.write(number, id, plan);
+                }
+                Action::Parked(reason) => {
+                    tracing::error!(
+                        writer = %self.kind, topic = self.topic, partition = number, %reason,
+                        "parked: nothing more of this partition is written"
+                    );
+                    assigned.parked = Some(format!("{}[{number}] is parked: {reason}", self.topic));
+                }
+            }
+        }
+        if let Some(assigned) =
+            self.assigned.get_mut(&number).filter(|assigned| !assigned.partition.redoing())
+        {
+            assigned.redo = None;
+        }
+    }
+
+    fn write(&self, partition: i32, id: u64, plan: Plan) {
+        let kind = self.kind;
+        metrics::record_cut(kind, plan.cause);
+        let bytes = plan.sealed.bodies.iter().map(bytes::Bytes::len).sum();
+        let held = self.surroundings.budget.writing(bytes);
+        let (store, answers) = (Arc::clone(&self.surroundings.store), self.answers.0.clone());
+        self.surroundings.tokio.spawn(async move {
+            let outcome = protocol::write(&*store, &plan).await;
+            let entry = &plan.sealed.entry;
+            match outcome {
+                Outcome::Written => {
+                    metrics::record_written(kind, entry, bytes);
+                    tracing::debug!(
+                        writer = %kind, topic = entry.topic, partition, start = entry.start, end = entry.end,
+                        bytes, cause = ?plan.cause, "written"
+                    );
+                }
+                Outcome::Outdone => metrics::record_outdone(kind),
+                Outcome::Blocked(_) => {}
+            }
+            drop(held);
+            let what = What::Wrote { start: entry.start, outcome };
+            // Nobody listens once the writer has stopped.
+            let _ = answers.send(Answer { partition, id, what });
+        });
+    }
+
+    /// Hears what tasks found out. An answer to an earlier assignment is nobody's.
+    fn hear(&mut self) {
+        let answers: Vec<_> = self.answers.1.try_iter().collect();
+        for Answer { partition: number, id, what } in answers {
+            if self.assigned.get(&number).is_none_or(|assigned| assigned.id != id) {
+                continue;
+            }
+            match what {
+                What::Wrote { start, outcome } => self.ask(number, |partition, gzip| match outcome {
+                    Outcome::Written => partition.written(start, gzip),
+                    Outcome::Outdone => partition.outdone(start),
+                    Outcome::Blocked(reason) => partition.park(reason),
+                }),
+                What::Last(Err(blocked), _) => {
+                    self.ask(number, |partition, _| partition.found(Found::Blocked(blocked)));
+                }
+                What::Last(Ok(last), hint) => match self.consumer.log(number) {
+                    Ok(log) => {
+                        let found = decide(last, hint, log);
+                        tracing::info!(writer = %self.kind, topic = self.topic, partition = number, "frontier: {found}");
+                        self.ask(number, |partition, _| partition.found(found));
+                    }
+                    Err(error) => self.find_later(number, &error),
+                },
+            }
+        }
+    }
+
+    /// Seeks where planners want to read. A partition that was just assigned may not be ready for it.
+    fn seek(&mut self, now: Instant) {
+        for (number, assigned) in &mut self.assigned {
+            let Some((from, at)) = assigned.seek.filter(|(_, at)| *at <= now) else { continue };
+            assigned.seek = match self.consumer.read_from(*number, from) {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::debug!(writer = %self.kind, partition = number, from, %error, "seek");
+                    Some((from, at + TICK))
+                }
+            };
+        }
+    }
+
+    /// Starts looking for the frontiers that planners ask for, and lets one of them write a range again.
+    fn find(&mut self, now: Instant) {
+        let due = |assigned: &Assigned| assigned.find_at.is_some_and(|at| at <= now);
+        let numbers: Vec<_> =
+            self.assigned.iter().filter(|(_, assigned)| due(assigned)).map(|(n, _)| *n).collect();
+        if !numbers.is_empty() {
+            match self.consumer.hints(&numbers) {
+                Ok(hints) => {
+                    numbers.into_iter().zip(hints).for_each(|(number, hint)| self.look_up(number, hint))
+                }
+                Err(error) => numbers.into_iter().for_each(|number| self.find_later(number, &error)),
+            }
+        }
+        for number in self.numbers() {
+            let Some(assigned) = self.assigned.get_mut(&number) else { continue };
+            if assigned.partition.wants_redo() {
+                assigned.redo = self.surroundings.budget.redo();
+                if assigned.redo.is_some() {
+                    self.ask(number, |partition, _| partition.permit());
+                }
+            }
+        }
+    }
+
+    fn look_up(&mut self, number: i32, hint: Option<Hint>) {
+        let log = match self.consumer.log(number) {
+            Ok(log) => log,
+            Err(error) => return self.find_later(number, &error),
+        };
+        let Some(assigned) = self.assigned.get_mut(&number) else { return };
+        let (store, answers) = (Arc::clone(&self.surroundings.store), self.answers.0.clone());
+        let (id, keys) = (assigned.id, assigned.partition.source().ledger());
+        let task = self.surroundings.tokio.spawn(async move {
+            let last = protocol::last(&*store, &keys, hint, log.start).await;
+            let _ = answers.send(Answer { partition: number, id, what: What::Last(last, hint) });
+        });
+        assigned.find_at = None;
+        assigned.finding = Some(task.abort_handle());
+    }
+
+    fn find_later(&mut self, number: i32, error: &KafkaError) {
+        tracing::debug!(writer = %self.kind, partition = number, %error, "cannot look for the frontier yet");
+        if let Some(assigned) = self.assigned.get_mut(&number) {
+            assigned.find_at = Some(clock::monotonic() + PAUSE);
+        }
+    }
+
+    /// Cuts what is old enough, and what memory asks for.
+    fn cut(&mut self, now: Instant) {
+        self.ask_all(|partition, gzip| partition.due(now, gzip));
+        let filling = self.assigned.values().map(|assigned| assigned.partition.filling()).sum();
+        let largest =
+            self.assigned.iter().map(|(number, assigned)| (assigned.partition.cuttable(), *number)).max();
+        let (bytes, number) = largest.unwrap_or((0, 0));
+        let pressure = self.surroundings.budget.report(self.kind, filling, bytes);
+        if matches!(pressure, Pressure::Cut | Pressure::Pause { cut: true }) {
+            self.ask(number, |partition, gzip| partition.cut(Cause::Memory, gzip));
+        }
+        match pressure {
+            Pressure::Pause { .. } => self.ask_all(|partition, _| partition.throttle()),
+            Pressure::None => self.ask_all(|partition, _| partition.unthrottle()),
+            Pressure::Cut | Pressure::Stay => {}
+        }
+    }
+
+    /// Looks at what changes rarely: membership, idle partitions, metrics, health.
+    fn look(&mut self, now: Instant) {
+        let kafka = match self.consumer.ask() {
+            Err(error) => Some(format!("no broker answers writer {}: {error}", self.kind)),
+            Ok(()) if self.consumer.joined() => None,
+            Ok(()) => Some(format!("writer {} has not joined its group yet", self.kind)),
+        };
+        self.surroundings.kafka.set(self.kind, kafka);
+        for (number, assigned) in &mut self.assigned {
+            let position = self.consumer.position(*number);
+            let hint = position.and_then(|position| assigned.partition.idle_at(position));
+            if hint.is_some_and(|hint| {
+                assigned.committed != Some(hint) && self.consumer.commit(*number, hint).is_ok()
+            }) {
+                assigned.committed = hint;
+            }
+        }
+        let partitions = || self.assigned.values().map(|assigned| &assigned.partition);
+        let parked: Vec<_> = self.assigned.values().filter_map(|assigned| assigned.parked.clone()).collect();
+        let holding = Holding {
+            bytes: partitions().map(Partition::filling).sum(),
+            paused: partitions().filter(|partition| partition.paused()).count(),
+            parked: parked.len(),
+            oldest: partitions()
+                .filter_map(Partition::oldest)
+                .min()
+                .map_or(Duration::ZERO, |oldest| now - oldest),
+        };
+        metrics::show(self.kind, holding);
+        self.surroundings.partitions.set(self.kind, (!parked.is_empty()).then(|| parked.join("; ")));
+    }
+
+    /// Whether the writer has stopped: everything is written and committed, or there is no time left.
+    fn stopped(&mut self, now: Instant) -> bool {
+        let Some(stop_by) = self.stop_by else {
+            if self.surroundings.shutdown.requested() {
+                self.stop_by = Some(now + self.surroundings.grace);
+                self.ask_all(|partition, gzip| partition.drain(gzip));
+            }
+            return false;
+        };
+        let drained = self.assigned.values().all(|assigned| assigned.partition.drained());
+        if drained && self.consumer.commits_answered() {
+            return true;
+        }
+        if now >= stop_by {
+            tracing::warn!(writer = %self.kind, drained, "out of time: what is not written is left to the next owner");
+        }
+        now >= stop_by
+    }
+
+    /// Polls, and gives the planners what came. Waits only if nothing is there.
+    fn take(&mut self, now: Instant) -> Result<(), KafkaError> {
+        let deadline = self.assigned.values().filter_map(|assigned| assigned.partition.next_deadline()).min();
+        let mut wait = deadline.map_or(TICK, |deadline| deadline.saturating_duration_since(now).min(TICK));
+        let mut bytes = 0;
+        for _ in 0..BATCH {
+            let actions = match self.consumer.poll(wait) {
+                None => break,
+                Some(Err(error)) => {
+                    self.failed(error)?;
+                    break;
+                }
+                Some(Ok(message)) => {
+                    bytes += message.payload_len();
+                    let Some(assigned) = self.assigned.get_mut(&message.partition()) else { continue };
+                    let actions = push(&message, &mut assigned.partition, now, &mut self.gzip);
+                    (!actions.is_empty()).then(|| (message.partition(), actions))
+                }
+            };
+            if let Some((number, actions)) = actions {
+                self.perform(number, actions);
+            }
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+            wait = Duration::ZERO;
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, error: KafkaError) -> Result<(), KafkaError> {
+        match error {
+            KafkaError::MessageConsumptionFatal(_) => return Err(error),
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
+                // A position is outside the log, and rdkafka does not tell of which partition.
+                tracing::warn!(writer = %self.kind, topic = self.topic, "a position is not in the log: looking again");
+                self.ask_all(|partition, _| partition.restart());
+            }
+            // The rest is Kafka being away or moving; librdkafka goes on by itself, and `look` tells of it.
+            error => tracing::debug!(writer = %self.kind, topic = self.topic, %error, "poll"),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Assigned {
+    fn drop(&mut self) {
+        if let Some(finding) = &self.finding {
+            finding.abort();
+        }
+    }
+}
+
+fn push(
+    message: &BorrowedMessage<'_>,
+    partition: &mut Partition,
+    now: Instant,
+    gzip: &mut Gzip,
+) -> Vec<Action> {
+    let headers: Vec<_> = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| Header { name: header.key, value: header.value }).collect()
+    });
+    let record = Record {
+        offset: message.offset(),
+        timestamp: model::EpochMillis(message.timestamp().to_millis().unwrap_or(-1)),
+        key: message.key(),
+        value: message.payload(),
+        headers: &headers,
+    };
+    partition.push(&record, now, gzip)
+}

@@ -1,4 +1,88 @@
 //! Counts pageviews by postcode and minute, exactly once.
+//!
+//! ```text
+//!              one thread = one consumer + one transactional producer + the windows of its partitions
+//!
+//! pageviews --group--> partitions --windows--> Flush --transaction--> pageview-aggregates
+//!               |                     |                    |          late-pageview-aggregates
+//!           rebalance              restore <------- committed offset  pageview-dead-letters
+//! ```
+//! `windows` and [`resume_point`] are pure; everything else is the shell around them. What comes out of a window
+//! and the offset that must not be read again are committed together, so a crash at any moment leaves either both or
+//! neither. There is no changelog: what an open window needs is read again from the log itself.
 
+mod dead_letter;
+mod error;
+mod group;
+mod health;
+mod metrics;
+mod partitions;
+mod rebalance;
+mod restore;
 pub mod resume_point;
+mod startup;
+mod transaction;
 pub mod windows;
+mod worker;
+
+pub use error::Error;
+
+use service::{Config, Health, Process, Program, Shutdown};
+
+use crate::health::ThreadHealth;
+use crate::metrics::Metrics;
+use crate::worker::Worker;
+
+const FROM_BEGINNING: &str = "from-beginning";
+
+/// What the binary is called, and takes.
+pub const PROGRAM: Program = Program {
+    name: "aggregator",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "Counts pageviews by postcode and minute, exactly once",
+    default_port: 8081,
+    has_api: false,
+    switches: &[(
+        FROM_BEGINNING,
+        "Count all retained events although no offset is committed and results are there: they are counted again",
+    )],
+};
+
+/// Counts until asked to stop.
+///
+/// # Errors
+/// When a thread cannot go on; the others finish first.
+pub async fn run(process: Process) -> Result<(), Error> {
+    let from_beginning = process.has_switch(FROM_BEGINNING);
+    let Process { config, health, shutdown, .. } = process;
+    let work = tokio::task::spawn_blocking(move || work(&config, from_beginning, &health, &shutdown));
+    work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+fn work(config: &Config, from_beginning: bool, health: &Health, shutdown: &Shutdown) -> Result<(), Error> {
+    metrics::describe();
+    if !startup::check(config, from_beginning, &health.component("kafka"), shutdown)? {
+        return Ok(());
+    }
+    tokio::runtime::Handle::current().block_on(startup::check_timestamps(config));
+    let instance =
+        config.pipeline.instance_id.clone().unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
+    let threads = ThreadHealth::of_threads(health, config.pipeline.threads);
+    std::thread::scope(|scope| {
+        let start = |(thread, health): (usize, ThreadHealth)| {
+            let id = format!("{}-{instance}-{thread}", config.pipeline.group_id);
+            std::thread::Builder::new().name(format!("count-{thread}")).spawn_scoped(scope, move || {
+                let result = Worker::run(config, &id, health, Metrics::of_thread(thread), shutdown);
+                // One thread less is a process to be replaced: its partitions would go to the others for good.
+                shutdown.request();
+                result
+            })
+        };
+        let started: Vec<_> = threads.into_iter().enumerate().map(start).collect();
+        let joined = started.into_iter().map(|thread| match thread?.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.fold(Ok(()), Result::and)
+    })
+}

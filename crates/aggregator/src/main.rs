@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The aggregator's process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::main(aggregator::PROGRAM, aggregator::run)
+}

@@ -178,6 +178,12 @@ impl PartitionWindows {
         !self.rows.is_empty() || !self.late.is_empty() || self.dead_letters > 0
     }
 
+    /// How many rows wait for the next flush.
+    #[must_use]
+    pub fn pending_rows(&self) -> usize {
+        self.rows.len() + self.late.len()
+    }
+
     /// Takes everything due for the output, and what is to be committed with it. The state goes on as if that were
     /// committed: when it turns out not to be, drop the state and restore it.
     pub fn take_flush(&mut self) -> Flush {

@@ -1,0 +1,180 @@
+//! This thread's place in the consumer group: its consumer, and what fences its commits.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Offset, TopicPartitionList};
+use service::Config;
+use service::config::GroupProtocol;
+use service::kafka::group::{self, Membership};
+
+use crate::error::Error;
+use crate::rebalance::{self, Rebalance, Rebalances};
+use crate::windows::LogBounds;
+
+/// How long a question to the brokers may take; the loop goes on in between.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A member of the group.
+pub(crate) struct Group {
+    consumer: BaseConsumer<Rebalances>,
+    topic: String,
+    fence: Option<(ConsumerGroupMetadata, Membership)>,
+}
+
+/// What is committed for a partition.
+pub(crate) struct Commit {
+    pub(crate) partition: i32,
+    pub(crate) offset: Option<i64>,
+    pub(crate) metadata: String,
+}
+
+impl Group {
+    /// Subscribes; partitions come with the first rebalance. `member` tells this thread from all others.
+    pub(crate) fn join(config: &Config, member: &str) -> Result<Self, Error> {
+        let mut client = service::kafka::consumer_config(config, &config.pipeline.group_id);
+        // As fast as more, and holds a third of the memory (DESIGN section 7).
+        if !config.kafka.properties.contains_key("fetch.message.max.bytes") {
+            client.set("fetch.message.max.bytes", "262144");
+        }
+        if config.kafka.static_membership {
+            client.set("group.instance.id", member);
+        }
+        let consumer: BaseConsumer<Rebalances> =
+            client.create_with_context(Rebalances::default()).map_err(Error::Client)?;
+        let topic = config.pipeline.pageviews_topic.clone();
+        consumer.subscribe(&[&topic]).map_err(Error::Consumer)?;
+        let protocol = match config.kafka.group_protocol {
+            GroupProtocol::Classic => "classic",
+            GroupProtocol::Consumer => "consumer",
+        };
+        tracing::info!(topic, group = config.pipeline.group_id, protocol, member, "joining the group");
+        Ok(Self { consumer, topic, fence: None })
+    }
+
+    pub(crate) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+        self.consumer.poll(timeout)
+    }
+
+    /// The rebalance to answer next. It stays the next one until [`Self::assign`] or [`Self::unassign`].
+    pub(crate) fn next_rebalance(&self) -> Option<Rebalance> {
+        self.consumer.context().next()
+    }
+
+    /// Takes fresh group metadata. Only an assignment makes it safe: fresh metadata commits happily for partitions that
+    /// another member owns by now, so the state of partitions that were lost must be gone before.
+    pub(crate) fn renew_fence(&mut self) {
+        self.fence = group::fencing_metadata(&self.consumer);
+    }
+
+    /// The metadata to commit with; `None` while this member has no place in the group.
+    pub(crate) fn fence(&self) -> Option<&ConsumerGroupMetadata> {
+        self.fence.as_ref().map(|(metadata, _)| metadata)
+    }
+
+    /// Whether commits with the fence stand a chance: no rebalance has begun a new generation, and nothing was lost.
+    pub(crate) fn fence_is_current(&self) -> bool {
+        let held = self.fence.as_ref().map(|(_, membership)| membership);
+        held.is_some()
+            && held == group::membership(&self.consumer).as_ref()
+            && !self.consumer.assignment_lost()
+    }
+
+    pub(crate) fn has_joined(&self) -> bool {
+        group::membership(&self.consumer).is_some()
+    }
+
+    /// Answers [`Rebalance::Assigned`]: fetching starts at these positions.
+    pub(crate) fn assign(&self, positions: &[(i32, i64)]) -> Result<(), Error> {
+        let list =
+            self.list(positions.iter().map(|(partition, offset)| (*partition, Offset::Offset(*offset))));
+        rebalance::assign(&self.consumer, &list).map_err(Error::Consumer)?;
+        self.consumer.context().done();
+        Ok(())
+    }
+
+    /// Answers [`Rebalance::Revoked`].
+    pub(crate) fn unassign(&self, partitions: &[i32]) -> Result<(), Error> {
+        rebalance::unassign(&self.consumer, &self.plain_list(partitions)).map_err(Error::Consumer)?;
+        self.consumer.context().done();
+        Ok(())
+    }
+
+    /// Fetches on from these positions; what was fetched ahead is dropped.
+    pub(crate) fn seek(&self, positions: &[(i32, i64)]) -> KafkaResult<()> {
+        let list =
+            self.list(positions.iter().map(|(partition, offset)| (*partition, Offset::Offset(*offset))));
+        let list = self.consumer.seek_partitions(list, TIMEOUT)?;
+        list.elements().iter().try_for_each(|element| element.error())
+    }
+
+    /// What is committed. While a transaction is open on an offset this waits for its end (KIP-447), so a dead peer's
+    /// last transaction cannot slip in behind the answer.
+    pub(crate) fn committed(&self, partitions: &[i32]) -> KafkaResult<Vec<Commit>> {
+        let list = self.consumer.committed_offsets(self.plain_list(partitions), TIMEOUT)?;
+        let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            element.error()?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            Ok(Commit { partition: element.partition(), offset, metadata: element.metadata().to_owned() })
+        };
+        list.elements().iter().map(commit).collect()
+    }
+
+    /// The offsets that the partition's log holds now.
+    pub(crate) fn log_bounds(&self, partition: i32) -> KafkaResult<LogBounds> {
+        let (start, end) = self.consumer.fetch_watermarks(&self.topic, partition, TIMEOUT)?;
+        Ok(LogBounds { start, end })
+    }
+
+    /// Up to where the consumer has read the partition: past control records too, which are never delivered.
+    pub(crate) fn position(&self, partition: i32) -> Option<i64> {
+        let positions = self.consumer.position().ok()?;
+        match positions.find_partition(&self.topic, partition)?.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }
+    }
+
+    /// Whether a broker answers.
+    pub(crate) fn ask_a_broker(&self) -> Result<(), KafkaError> {
+        self.consumer.fetch_metadata(Some(&self.topic), TIMEOUT).map(drop)
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    fn list(&self, partitions: impl Iterator<Item = (i32, Offset)>) -> TopicPartitionList {
+        rebalance::list_of(&self.topic, partitions)
+    }
+
+    fn plain_list(&self, partitions: &[i32]) -> TopicPartitionList {
+        self.list(partitions.iter().map(|partition| (*partition, Offset::Invalid)))
+    }
+}
+
+impl Drop for Group {
+    /// Leaving the group waits for the answer to every rebalance.
+    fn drop(&mut self) {
+        self.consumer.context().close();
+        while let Some(event) = self.next_rebalance() {
+            let answer = match event {
+                Rebalance::Assigned(partitions) => {
+                    rebalance::assign(&self.consumer, &self.plain_list(&partitions))
+                }
+                Rebalance::Revoked(partitions) => {
+                    rebalance::unassign(&self.consumer, &self.plain_list(&partitions))
+                }
+            };
+            if let Err(error) = answer {
+                tracing::debug!(%error, "a rebalance could not be answered while leaving");
+            }
+            self.consumer.context().done();
+        }
+    }
+}

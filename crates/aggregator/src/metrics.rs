@@ -1,0 +1,148 @@
+//! What an operator can see: every metric with its unit, its labels and why it is there.
+
+use std::time::Duration;
+
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
+use service::clock;
+
+use crate::partitions::Partitions;
+use crate::transaction::PartitionFlush;
+use crate::windows::Restored;
+
+const CONSUMED: &str = "pageviews_consumed_total";
+const REPLAYED: &str = "pageviews_replayed_total";
+const COUNTED: &str = "pageviews_counted_total";
+const LATE: &str = "pageviews_late_total";
+const REJECTED: &str = "pageviews_rejected_total";
+const ROWS: &str = "aggregator_rows_total";
+const FLUSH_SECONDS: &str = "aggregator_flush_duration_seconds";
+const ABORTS: &str = "aggregator_transaction_aborts_total";
+const RESTORES: &str = "aggregator_restores_total";
+const MISSED: &str = "aggregator_offsets_missed_total";
+const TRUNCATED: &str = "aggregator_offsets_truncated_total";
+const PARTITIONS: &str = "aggregator_assigned_partitions";
+const OPEN_WINDOWS: &str = "aggregator_open_windows";
+const BEHIND: &str = "aggregator_stream_time_behind_seconds";
+
+/// Tells what each metric is, once a process.
+pub(crate) fn describe() {
+    describe_counter!(
+        CONSUMED,
+        "Records read, those read again after a restore included: the rate of the hot path"
+    );
+    describe_counter!(
+        REPLAYED,
+        "Records read again after a restore to rebuild open windows: what restarts cost"
+    );
+    describe_counter!(COUNTED, "Events in committed rows of closed windows");
+    describe_counter!(
+        LATE,
+        "Events in committed rows of late counts: a rise says that the grace is too short, or a source is old"
+    );
+    describe_counter!(REJECTED, "Committed dead letters; label reason as in the header dead-letter-reason");
+    describe_counter!(ROWS, "Committed rows; label output is aggregates or late");
+    describe_histogram!(
+        FLUSH_SECONDS,
+        "Seconds from the start of a transaction to its commit, while nothing is consumed"
+    );
+    describe_counter!(
+        ABORTS,
+        "Transactions aborted and their records read again: a few around rebalances are normal"
+    );
+    describe_counter!(RESTORES, "Partitions restored, after an assignment or an abort");
+    describe_counter!(
+        MISSED,
+        "Offsets that retention deleted before they were counted: raise retention, or add processes"
+    );
+    describe_counter!(
+        TRUNCATED,
+        "Offsets that a log lost at its end: recreated topic or unclean leader election"
+    );
+    describe_gauge!(PARTITIONS, "Partitions this thread counts; label thread");
+    describe_gauge!(OPEN_WINDOWS, "Open windows over these partitions; label thread");
+    describe_gauge!(
+        BEHIND,
+        "Seconds that stream time is behind the wall clock, of the partition where it is most; label thread"
+    );
+}
+
+/// One thread's metrics.
+pub(crate) struct Metrics {
+    consumed: Counter,
+    replayed: Counter,
+    counted: Counter,
+    late: Counter,
+    aggregate_rows: Counter,
+    late_rows: Counter,
+    flush_seconds: Histogram,
+    aborts: Counter,
+    restores: Counter,
+    missed: Counter,
+    truncated: Counter,
+    partitions: Gauge,
+    open_windows: Gauge,
+    behind: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn of_thread(thread: usize) -> Self {
+        let thread = thread.to_string();
+        Self {
+            consumed: counter!(CONSUMED),
+            replayed: counter!(REPLAYED),
+            counted: counter!(COUNTED),
+            late: counter!(LATE),
+            aggregate_rows: counter!(ROWS, "output" => "aggregates"),
+            late_rows: counter!(ROWS, "output" => "late"),
+            flush_seconds: histogram!(FLUSH_SECONDS),
+            aborts: counter!(ABORTS),
+            restores: counter!(RESTORES),
+            missed: counter!(MISSED),
+            truncated: counter!(TRUNCATED),
+            partitions: gauge!(PARTITIONS, "thread" => thread.clone()),
+            open_windows: gauge!(OPEN_WINDOWS, "thread" => thread.clone()),
+            behind: gauge!(BEHIND, "thread" => thread),
+        }
+    }
+
+    /// After a commit: only what is committed is counted.
+    pub(crate) fn record_flush(&self, parts: &[PartitionFlush], took: Duration) {
+        self.flush_seconds.record(took);
+        for PartitionFlush { flush, dead_letters, .. } in parts {
+            self.aggregate_rows.increment(flush.rows.len() as u64);
+            self.late_rows.increment(flush.late.len() as u64);
+            self.counted.increment(flush.rows.iter().map(|row| row.pageview_count).sum());
+            self.late.increment(flush.late.iter().map(|row| row.pageview_count).sum());
+            for dead_letter in dead_letters {
+                counter!(REJECTED, "reason" => dead_letter.reason.as_str()).increment(1);
+            }
+        }
+    }
+
+    pub(crate) fn record_abort(&self) {
+        self.aborts.increment(1);
+    }
+
+    pub(crate) fn record_restore(&self, restored: &Restored) {
+        self.restores.increment(1);
+        self.missed.increment(restored.missed);
+        self.truncated.increment(restored.truncated);
+    }
+
+    /// Once in a while: what was read since, and where the windows stand.
+    pub(crate) fn record_look(&self, partitions: &mut Partitions) {
+        let tally = partitions.take_tally();
+        self.consumed.increment(tally.consumed);
+        self.replayed.increment(tally.replayed);
+        let now = clock::now();
+        let behind =
+            partitions.windows().filter_map(|windows| windows.stream_time()).map(|time| now.since(time));
+        self.behind.set(behind.max().unwrap_or_default().as_secs_f64());
+        self.partitions.set(partitions.windows().count() as f64);
+        self.open_windows
+            .set(partitions.windows().map(|windows| windows.open_windows()).sum::<usize>() as f64);
+    }
+}

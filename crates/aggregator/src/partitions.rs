@@ -1,0 +1,118 @@
+//! The partitions of one thread: their windows, and the dead letters that wait for the next transaction.
+
+use std::collections::BTreeMap;
+
+use model::{EpochMillis, Pageview, Reason};
+use rdkafka::message::{BorrowedMessage, Message};
+
+use crate::dead_letter::DeadLetter;
+use crate::transaction::PartitionFlush;
+use crate::windows::{Fate, PartitionWindows};
+
+/// Rows and bytes that may wait for the next flush: a thread that catches up closes many windows within a second.
+const FULL_ROWS: usize = 50_000;
+const FULL_BYTES: usize = 8 << 20;
+
+/// What became of a record that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// It is taken in.
+    Done,
+    /// The fetch has gone back by itself, as it does after a truncation of the log: the partition must be restored.
+    WentBack,
+}
+
+/// The partitions that this thread has restored and counts.
+#[derive(Default)]
+pub(crate) struct Partitions {
+    owned: BTreeMap<i32, Partition>,
+    tally: Tally,
+}
+
+struct Partition {
+    windows: PartitionWindows,
+    dead_letters: Vec<DeadLetter>,
+    dead_letter_bytes: usize,
+}
+
+/// What was read since the last look.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) consumed: u64,
+    pub(crate) replayed: u64,
+}
+
+impl Partitions {
+    /// Takes in a record. Records of partitions that are not restored yet are passed over: the restore seeks back.
+    pub(crate) fn read(&mut self, message: &BorrowedMessage<'_>) -> Read {
+        let Some(partition) = self.owned.get_mut(&message.partition()) else {
+            return Read::Done;
+        };
+        let windows = &mut partition.windows;
+        if message.offset() < windows.position() {
+            return Read::WentBack;
+        }
+        self.tally.consumed += 1;
+        self.tally.replayed += u64::from(windows.is_replaying());
+        let event = match message.payload() {
+            Some(json) => Pageview::parse(json).map(|pageview| (pageview.postcode, pageview.timestamp)),
+            None => Err(Reason::Tombstone),
+        };
+        // A record without a timestamp gives no yardstick for its event's clock: its event is ahead of it.
+        let timestamp = EpochMillis(message.timestamp().to_millis().unwrap_or(-1));
+        if let Fate::DeadLetter(reason) = windows.push(message.offset(), timestamp, event) {
+            let dead_letter = DeadLetter::new(message, reason);
+            partition.dead_letter_bytes += dead_letter.bytes();
+            partition.dead_letters.push(dead_letter);
+        }
+        Read::Done
+    }
+
+    /// Starts counting a partition.
+    pub(crate) fn insert(&mut self, partition: i32, windows: PartitionWindows) {
+        self.owned.insert(partition, Partition { windows, dead_letters: Vec::new(), dead_letter_bytes: 0 });
+    }
+
+    /// Forgets what was read of a partition since it was last committed.
+    pub(crate) fn forget(&mut self, partition: i32) {
+        self.owned.remove(&partition);
+    }
+
+    /// Forgets what was read of all partitions, and tells which.
+    pub(crate) fn forget_all(&mut self) -> Vec<i32> {
+        std::mem::take(&mut self.owned).into_keys().collect()
+    }
+
+    /// Whether so much waits for the output that it should go there now.
+    pub(crate) fn is_full(&self) -> bool {
+        let rows: usize = self.owned.values().map(|partition| partition.windows.pending_rows()).sum();
+        let bytes: usize = self.owned.values().map(|partition| partition.dead_letter_bytes).sum();
+        rows >= FULL_ROWS || bytes >= FULL_BYTES
+    }
+
+    /// Takes what is due for the output, of every partition that has anything.
+    pub(crate) fn take_flush(&mut self) -> Vec<PartitionFlush> {
+        let due = self.owned.iter_mut().filter(|(_, partition)| partition.windows.wants_flush());
+        due.map(|(partition, state)| {
+            state.dead_letter_bytes = 0;
+            PartitionFlush {
+                partition: *partition,
+                flush: state.windows.take_flush(),
+                dead_letters: std::mem::take(&mut state.dead_letters),
+            }
+        })
+        .collect()
+    }
+
+    pub(crate) fn windows(&self) -> impl Iterator<Item = &PartitionWindows> {
+        self.owned.values().map(|partition| &partition.windows)
+    }
+
+    pub(crate) fn windows_mut(&mut self) -> impl Iterator<Item = (i32, &mut PartitionWindows)> {
+        self.owned.iter_mut().map(|(partition, state)| (*partition, &mut state.windows))
+    }
+
+    pub(crate) fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+}

@@ -1,0 +1,272 @@
+//! One thread: consume, window, flush in a transaction. It owns everything about its partitions, so nothing is locked.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rdkafka::Message;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use service::kafka::Disposition;
+use service::{Config, Shutdown, clock};
+
+use crate::error::Error;
+use crate::group::Group;
+use crate::health::ThreadHealth;
+use crate::metrics::Metrics;
+use crate::partitions::{Partitions, Read};
+use crate::rebalance::Rebalance;
+use crate::restore::restore;
+use crate::transaction::{Outcome, Transactions};
+use crate::windows::Limits;
+
+/// How long a poll waits for a record, and so how late a thread may learn of anything else.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+/// Records read between two looks at the clock.
+const RECORDS_PER_LOOK: u32 = 1024;
+/// Results go out at most this often. It also paces everything else that is not about records.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A thread's state.
+pub(crate) struct Worker {
+    group: Group,
+    transactions: Transactions,
+    partitions: Partitions,
+    /// Partitions that are assigned, but whose state was dropped: to be restored when Kafka allows.
+    forgotten: BTreeSet<i32>,
+    limits: Limits,
+    health: ThreadHealth,
+    metrics: Metrics,
+    last_round: Instant,
+}
+
+impl Worker {
+    /// Counts until asked to stop; `id` tells this thread from all others, in this process and elsewhere, for ever.
+    pub(crate) fn run(
+        config: &Config,
+        id: &str,
+        health: ThreadHealth,
+        metrics: Metrics,
+        shutdown: &Shutdown,
+    ) -> Result<(), Error> {
+        let Some(transactions) = Transactions::start(config, id, health.clone(), shutdown)? else {
+            return Ok(());
+        };
+        health.down("joining the group");
+        let window = &config.pipeline.window;
+        let limits = Limits {
+            grace: window.grace,
+            idle_timeout: window.idle_timeout,
+            max_future_skew: config.pipeline.max_future_skew,
+        };
+        let mut worker = Self {
+            group: Group::join(config, id)?,
+            transactions,
+            partitions: Partitions::default(),
+            forgotten: BTreeSet::new(),
+            limits,
+            health,
+            metrics,
+            last_round: clock::monotonic(),
+        };
+        while !shutdown.requested() {
+            worker.read_some()?;
+            worker.look()?;
+        }
+        worker.flush()
+    }
+
+    /// Reads until there is nothing to read, or it is time for a look.
+    fn read_some(&mut self) -> Result<(), Error> {
+        let mut timeout = POLL_TIMEOUT;
+        for _ in 0..RECORDS_PER_LOOK {
+            match self.group.poll(timeout) {
+                Some(Ok(message)) => {
+                    if self.partitions.read(&message) == Read::WentBack {
+                        let (partition, offset) = (message.partition(), message.offset());
+                        tracing::error!(
+                            partition,
+                            offset,
+                            "the log was truncated below what was read: restoring"
+                        );
+                        self.partitions.forget(partition);
+                        self.forgotten.insert(partition);
+                    }
+                }
+                Some(Err(error)) => self.heed(&error)?,
+                // A rebalance ends a poll, too.
+                None => break,
+            }
+            timeout = Duration::ZERO;
+        }
+        self.answer_rebalances()
+    }
+
+    /// librdkafka goes on by itself after most errors.
+    fn heed(&self, error: &KafkaError) -> Result<(), Error> {
+        match error.rdkafka_error_code() {
+            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
+                Err(Error::Consumer(error.clone()))
+            }
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                self.health.down("no broker can be reached");
+                Ok(())
+            }
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                self.health.down(format!("there is no topic {} any more", self.group.topic()));
+                Ok(())
+            }
+            _ => {
+                tracing::debug!(%error, "the consumer");
+                Ok(())
+            }
+        }
+    }
+
+    /// What is due between records.
+    fn look(&mut self) -> Result<(), Error> {
+        let round = self.last_round.elapsed() >= FLUSH_INTERVAL;
+        if round || self.partitions.is_full() {
+            self.flush()?;
+            self.metrics.record_look(&mut self.partitions);
+        }
+        if round {
+            self.restore_forgotten()?;
+            self.close_idle();
+            self.look_after_health();
+            self.last_round = clock::monotonic();
+        }
+        Ok(())
+    }
+
+    fn answer_rebalances(&mut self) -> Result<(), Error> {
+        while let Some(event) = self.group.next_rebalance() {
+            let answered = match event {
+                Rebalance::Assigned(partitions) => self.take_over(&partitions)?,
+                Rebalance::Revoked(partitions) => self.give_up(&partitions)?,
+            };
+            if !answered {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The order matters: the old state is gone before fresh metadata is taken, and the committed points are asked for
+    /// after both, when no commit by another can be accepted any more.
+    fn take_over(&mut self, partitions: &[i32]) -> Result<bool, Error> {
+        for partition in partitions {
+            self.partitions.forget(*partition);
+        }
+        self.group.renew_fence();
+        let Some(positions) = self.restored(partitions)? else {
+            return Ok(false);
+        };
+        self.group.assign(&positions)?;
+        tracing::info!(?partitions, "assigned");
+        self.health.up();
+        Ok(true)
+    }
+
+    /// Commits while that still counts, so that the next owner has less to read again.
+    fn give_up(&mut self, partitions: &[i32]) -> Result<bool, Error> {
+        if self.group.fence_is_current() {
+            self.flush()?;
+        }
+        for partition in partitions {
+            self.partitions.forget(*partition);
+            self.forgotten.remove(partition);
+        }
+        self.group.renew_fence();
+        self.group.unassign(partitions)?;
+        tracing::info!(?partitions, "revoked");
+        Ok(true)
+    }
+
+    /// After an abort: the fetch goes back to what is committed.
+    fn restore_forgotten(&mut self) -> Result<(), Error> {
+        if self.forgotten.is_empty() {
+            return Ok(());
+        }
+        self.group.renew_fence();
+        let partitions: Vec<i32> = self.forgotten.iter().copied().collect();
+        let Some(positions) = self.restored(&partitions)? else {
+            return Ok(());
+        };
+        if let Err(error) = self.group.seek(&positions) {
+            tracing::warn!(%error, ?partitions, "cannot go back to the committed offsets yet");
+            partitions.iter().for_each(|partition| self.partitions.forget(*partition));
+            return Ok(());
+        }
+        self.forgotten.clear();
+        tracing::info!(?partitions, "restored");
+        Ok(())
+    }
+
+    /// Restores the windows of `partitions`, and tells where to read on; `None` if Kafka cannot say now.
+    fn restored(&mut self, partitions: &[i32]) -> Result<Option<Vec<(i32, i64)>>, Error> {
+        let restored = match restore(&self.group, partitions, self.limits) {
+            Ok(restored) => restored,
+            Err(Error::Consumer(error)) if Disposition::of(&error) != Disposition::Fatal => {
+                self.health.down(format!("cannot read committed offsets: {error}"));
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut positions = Vec::with_capacity(restored.len());
+        for (partition, restored) in restored {
+            self.metrics.record_restore(&restored);
+            positions.push((partition, restored.windows.position()));
+            self.partitions.insert(partition, restored.windows);
+        }
+        Ok(Some(positions))
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        // Without a place in the group nothing would fence the commit.
+        let Some(fence) = self.group.fence() else {
+            return Ok(());
+        };
+        let parts = self.partitions.take_flush();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let started = clock::monotonic();
+        match self.transactions.commit(&parts, fence)? {
+            Outcome::Committed => self.metrics.record_flush(&parts, started.elapsed()),
+            Outcome::Aborted(error) => {
+                tracing::warn!(%error, "transaction aborted: restoring from what is committed");
+                self.metrics.record_abort();
+                self.forgotten.extend(self.partitions.forget_all());
+            }
+        }
+        Ok(())
+    }
+
+    fn close_idle(&mut self) {
+        let now = clock::now();
+        for (partition, windows) in self.partitions.windows_mut() {
+            if !windows.is_idle(now) {
+                continue;
+            }
+            let position = self.group.position(partition).unwrap_or(0).max(windows.position());
+            match self.group.log_bounds(partition) {
+                Ok(log) if log.end <= position => {
+                    windows.skip_to(position);
+                    windows.close_idle(now);
+                }
+                Ok(_) => {}
+                // Without the log's end nothing closes; the next round asks again.
+                Err(error) => return tracing::debug!(%error, partition, "the log's end is not known"),
+            }
+        }
+    }
+
+    fn look_after_health(&self) {
+        if self.health.is_up() || !self.forgotten.is_empty() || self.group.next_rebalance().is_some() {
+            return;
+        }
+        // With the broker's own assignment, a member without partitions gets no event that says it has joined.
+        if self.group.has_joined() && self.group.ask_a_broker().is_ok() {
+            self.health.up();
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! The bucket: one attempt a call, with a timeout, and errors that say what to do. The CLI reads through it too.
 
 use std::fmt;
+use std::iter::successors;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Region};
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption, StorageClass};
 use aws_smithy_http_client::tls;
@@ -46,7 +47,7 @@ pub struct Error {
 /// Kinds of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// There is no such bucket.
+    /// There is no such bucket in the region.
     NoBucket,
     /// The credentials are missing, wrong, or may not do this.
     Denied,
@@ -168,9 +169,8 @@ impl Bucket {
             }
             Err(error) => return Err(self.error("GET", key, error)),
         };
-        let body = object.body.collect().await.map_err(|error| {
-            self.failed(Kind::Unreachable, "GET", key, DisplayErrorContext(error).to_string())
-        })?;
+        let cut_off = |error| self.failed(Kind::Unreachable, "GET", key, chain(&error));
+        let body = object.body.collect().await.map_err(cut_off)?;
         Ok(Some(body.into_bytes()))
     }
 
@@ -215,6 +215,10 @@ impl Bucket {
         let code = error.code().unwrap_or_default().to_owned();
         match (status(&error), code.as_str()) {
             (_, "NoSuchBucket") => self.no_bucket(operation),
+            (Some(301), _) => {
+                let detail = "301: the bucket is in another region: set aws.region".to_owned();
+                self.failed(Kind::NoBucket, operation, key, detail)
+            }
             (Some(status @ (401 | 403)), _) => {
                 let detail =
                     format!("{status} {code}: check the credentials and what they may do in this bucket");
@@ -235,7 +239,7 @@ impl Bucket {
                     }
                     _ => Kind::Other,
                 };
-                self.failed(kind, operation, key, DisplayErrorContext(error).to_string())
+                self.failed(kind, operation, key, chain(&error))
             }
         }
     }
@@ -256,6 +260,14 @@ impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s3://{} ({})", self.name, self.endpoint)
     }
+}
+
+/// The SDK's errors say what happened only in their causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = vec![error.to_string()];
+    words.extend(successors(error.source(), |error| error.source()).map(ToString::to_string));
+    words.dedup();
+    words.join(": ")
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

@@ -74,7 +74,7 @@ pub async fn run(process: Process) -> Result<(), Error> {
     metrics::describe();
     let writers: Vec<_> = Kind::ALL.into_iter().filter(|kind| settings(*kind, &config).0.enabled).collect();
     let (kafka, s3) = (health.component("kafka"), health.component("s3"));
-    let partitions = SharedHealth::new(health.component("partitions"), &writers);
+    let partitions = SharedHealth::new(health.component("partitions"), &writers, "not assigned yet");
     if writers.is_empty() {
         tracing::warn!("no writer is enabled: nothing to do but to wait");
         [kafka, s3, health.component("partitions")].iter().for_each(Component::up);
@@ -101,7 +101,7 @@ pub async fn run(process: Process) -> Result<(), Error> {
     }
 
     let budget = Arc::new(Budget::new(config.sink.memory_limit.0, writers.len()));
-    let kafka = SharedHealth::new(kafka, &writers);
+    let kafka = SharedHealth::new(kafka, &writers, "has not joined its group yet");
     let mut threads = JoinSet::new();
     for kind in writers {
         let surroundings = Surroundings {
@@ -155,7 +155,10 @@ async fn identify(
                 return Ok(Vec::new());
             }
             match origins(&client, &topics) {
-                Ok(origins) => return Ok(origins),
+                Ok(origins) => {
+                    health.down("the topics are there; waiting for S3");
+                    return Ok(origins);
+                }
                 Err(error) => health.down(error.to_string()),
             }
         }

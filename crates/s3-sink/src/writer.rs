@@ -361,9 +361,9 @@ impl Writer {
     /// Looks at what changes rarely: membership, idle partitions, metrics, health.
     fn look(&mut self, now: Instant) {
         let kafka = match self.consumer.ask() {
-            Err(error) => Some(format!("no broker answers writer {}: {error}", self.kind)),
+            Err(error) => Some(format!("no broker answers: {error}")),
             Ok(()) if self.consumer.joined() => None,
-            Ok(()) => Some(format!("writer {} has not joined its group yet", self.kind)),
+            Ok(()) => Some("has not joined its group yet".to_owned()),
         };
         self.surroundings.kafka.set(self.kind, kafka);
         for (number, assigned) in &mut self.assigned {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use service::config::Setting as _;
 
-use crate::{generate, topics};
+use crate::{counts, generate, topics};
 
 /// The operator's hand on a pageview pipeline.
 ///
@@ -30,6 +30,7 @@ Exit codes: 0 good, 1 failed or violated, 2 not provable or not reachable, 64 wr
 pub(crate) enum Command {
     Topics(topics::Options),
     Generate(generate::Options),
+    Counts(counts::Options),
 }
 
 /// A duration, written as in the configuration: `30s`.

@@ -3,13 +3,16 @@
 //! ```text
 //! arguments -> topics   -> Kafka
 //!           -> generate -> ingest-api, receipts
+//!           -> counts   -> S3
 //! ```
 //! Each command is a pure core, which plans, sums or judges, and a thin shell (`mod.rs`) that asks Kafka, S3 and the
 //! API and prints what the core returned.
 
 mod arguments;
+mod counts;
 mod generate;
 mod kafka;
+mod objects;
 mod progress;
 mod receipts;
 mod topics;
@@ -32,5 +35,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
     match arguments.command {
         Command::Topics(options) => topics::run(&config, &options).await,
         Command::Generate(options) => generate::run(&options).await,
+        Command::Counts(options) => counts::run(&config, &options).await,
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Misused(pub(crate) String);
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<service::config::Error>() || error.is::<Misused>() {
         exit::USAGE
-    } else if error.is::<Unreachable>() {
+    } else if error.is::<Unreachable>() || error.is::<s3_sink::bucket::Error>() {
         exit::UNREACHABLE
     } else {
         exit::FAILED

@@ -1,0 +1,125 @@
+//! `pageviews counts`: what was counted, as the bucket has it.
+
+mod render;
+mod sums;
+
+use clap::Args;
+use model::{EpochSeconds, PageviewAggregate, Postcode};
+use s3_sink::Kind;
+use s3_sink::bucket::Bucket;
+use service::Config;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+use crate::Verdict;
+use crate::objects;
+use sums::{Filter, Folder, Sums};
+
+/// Show the counts in the bucket: aggregates/ and late/, added up
+///
+/// A count may lie in several rows: those that were counted in time, in aggregates/, and those of events that came
+/// after their minute was closed, in late/. This command shows the sum.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only this postcode
+    #[arg(long, value_name = "POSTCODE", value_parser = postcode)]
+    postcode: Option<Postcode>,
+    /// Only minutes from this time on, in UTC: 2021-01-26, 2021-01-26T12:04 or 2021-01-26T12:04:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<EpochSeconds>,
+    /// Only minutes before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<EpochSeconds>,
+    /// The N postcodes with the most pageviews, over all minutes
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// As a bar chart
+    #[arg(long, conflicts_with = "json")]
+    bars: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Verdict> {
+    let bucket = objects::bucket(config).await?;
+    let filter = Filter { postcode: options.postcode, from: options.from, to: options.to };
+    let mut sums = Sums::default();
+    add(&bucket, Kind::Aggregates, Folder::Aggregates, filter, &mut sums).await?;
+    add(&bucket, Kind::Late, Folder::Late, filter, &mut sums).await?;
+
+    let (rows, total) = (render::rows(&sums, options.top), sums.total());
+    if options.json {
+        println!("{}", render::json(&rows, total)?);
+    } else if rows.is_empty() {
+        println!(
+            "no counts in {bucket} that match; a minute is counted after its end and the grace time, and written with \
+             the sink's next flush"
+        );
+    } else {
+        println!("{}", render::text(&rows, total, options.bars));
+    }
+    Ok(Verdict::Good)
+}
+
+async fn add(
+    bucket: &Bucket,
+    kind: Kind,
+    folder: Folder,
+    filter: Filter,
+    sums: &mut Sums,
+) -> anyhow::Result<()> {
+    let Some(name) = kind.folder() else { return Ok(()) };
+    let mut listed = objects::list(bucket, &format!("{name}/")).await?;
+    listed.retain(|object| filter.takes_object(&object.key));
+    let rows = move |_: &str, lines: &mut dyn std::io::BufRead| {
+        let mut rows = Vec::new();
+        objects::for_each_line(lines, |line| {
+            rows.push(PageviewAggregate::parse(line)?);
+            Ok(())
+        })?;
+        rows.retain(|row| filter.takes(row));
+        Ok(rows)
+    };
+    objects::read(bucket, name, listed, rows, |rows| {
+        rows.iter().for_each(|row| sums.add(folder, row));
+        Ok(())
+    })
+    .await
+}
+
+fn postcode(text: &str) -> Result<Postcode, String> {
+    Postcode::parse(text).map_err(|error| error.to_string())
+}
+
+/// A time in UTC, whole or in part.
+fn time(text: &str) -> Result<EpochSeconds, String> {
+    let whole = match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        16 => format!("{text}:00Z"),
+        19 => format!("{text}Z"),
+        _ => text.to_owned(),
+    };
+    OffsetDateTime::parse(&whole, &Rfc3339)
+        .map(|time| EpochSeconds(time.to_offset(UtcOffset::UTC).unix_timestamp()))
+        .map_err(|_| "write a time such as 2021-01-26, 2021-01-26T12:04 or 2021-01-26T12:04:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_may_be_written_in_part() {
+        for (text, seconds) in [
+            ("2021-01-26", 1_611_619_200),
+            ("2021-01-26T12:04", 1_611_662_640),
+            ("2021-01-26T12:04:44", 1_611_662_684),
+            ("2021-01-26T12:04:44Z", 1_611_662_684),
+            ("2021-01-26T13:04:44+01:00", 1_611_662_684),
+        ] {
+            assert_eq!(time(text), Ok(EpochSeconds(seconds)), "{text}");
+        }
+        assert!(time("yesterday").is_err() && time("2021-13-26").is_err());
+    }
+}

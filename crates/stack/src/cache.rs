@@ -88,7 +88,7 @@ impl Cache {
             command.args(["-m", "pip", "install", "--progress-bar", "off", "--no-input"]);
             command.arg(format!("ministack=={MINISTACK}"));
             let tool = Tool { what: "fetching MiniStack with pip", log: &log, limit: FETCH_LIMIT };
-            tool.run(command, |line| step.progress(line.trim())).await
+            tool.run(command, |line| step.progress(line)).await
         };
         Ok(self.get(&entry, journal, fetch).await?.join(&entry.proof))
     }

@@ -37,7 +37,7 @@ impl Stack {
         let step = self.journal.step("topics");
         let log = self.home.log("topics");
         let tool = Tool { what: "`pageviews topics`", log: &log, limit: TOPICS_LIMIT };
-        tool.run(self.cli_command(&["topics"]), |line| step.progress(line.trim())).await?;
+        tool.run(self.cli_command(&["topics"]), |line| step.progress(line)).await?;
         step.done("there");
         Ok(())
     }

@@ -82,9 +82,17 @@ pub enum Error {
     /// The supervisor of this folder runs already.
     #[error("a stack is already running in {0}")]
     AlreadyRunning(PathBuf),
+    /// Nobody supervises this folder.
+    #[error("no stack is running in {0}: start one with `make up`")]
+    NotUp(PathBuf),
     /// The supervisor answered with an error, or went away while answering.
-    #[error("{0}")]
-    Supervisor(String),
+    #[error("{error}")]
+    Supervisor {
+        /// What it said.
+        error: String,
+        /// What the command should exit with.
+        exit: u8,
+    },
     /// The operating system refused something.
     #[error("{action}: {source}")]
     Io {
@@ -93,6 +101,18 @@ pub enum Error {
         /// Why it did not work.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// What a command that fails so exits with: 64 wrong usage, 2 nobody there to ask, 1 all else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::TooMany { .. } => 64,
+            Error::NotUp(_) => 2,
+            Error::Supervisor { exit, .. } => *exit,
+            _ => 1,
+        }
+    }
 }
 
 /// Names the action that an operating system error belongs to.

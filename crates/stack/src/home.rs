@@ -22,7 +22,8 @@ impl Home {
         Ok(Home { root })
     }
 
-    pub(crate) fn create(&self) -> Result<()> {
+    /// Makes it, with its folder of logs.
+    pub fn create(&self) -> Result<()> {
         let logs = self.logs();
         fs::create_dir_all(&logs).context(|| format!("cannot create {}", logs.display()))
     }

@@ -54,7 +54,7 @@ pub struct Journal {
 }
 
 struct Inner {
-    file: Option<File>,
+    file: File,
     watcher: Option<Watcher>,
 }
 
@@ -63,12 +63,7 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Journal> {
         let file = OpenOptions::new().create(true).append(true).open(path);
         let file = file.context(|| format!("cannot write {}", path.display()))?;
-        Ok(Journal { inner: Arc::new(Mutex::new(Inner { file: Some(file), watcher: None })) })
-    }
-
-    /// A journal that only a watcher sees.
-    pub fn unwritten() -> Journal {
-        Journal { inner: Arc::new(Mutex::new(Inner { file: None, watcher: None })) }
+        Ok(Journal { inner: Arc::new(Mutex::new(Inner { file, watcher: None })) })
     }
 
     /// From now on `watcher` sees every event, instead of the one before it.
@@ -89,16 +84,17 @@ impl Journal {
     }
 
     fn record(&self, event: Event) {
+        let line = match &event {
+            Event::Began { step } => Some(format!("{step} ...")),
+            // Tools have logs of their own.
+            Event::Progress { .. } => None,
+            Event::Done { step, text, took } => Some(format!("{step}: {text} ({:.1} s)", took.as_secs_f64())),
+            Event::Said { text } => Some(text.clone()),
+        };
         let mut inner = self.lock();
-        if let Some(file) = &mut inner.file {
-            let line = match &event {
-                Event::Began { step } => format!("{step} ..."),
-                Event::Progress { step, text } => format!("{step}: {text}"),
-                Event::Done { step, text, took } => format!("{step}: {text} ({:.1} s)", took.as_secs_f64()),
-                Event::Said { text } => text.clone(),
-            };
+        if let Some(line) = line {
             // A full disk must not stop the supervisor.
-            let _ = writeln!(file, "{} {line}", clock::timestamp());
+            let _ = writeln!(inner.file, "{} {line}", clock::timestamp());
         }
         if let Some(watcher) = &mut inner.watcher {
             watcher(&event);

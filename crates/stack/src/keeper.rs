@@ -54,7 +54,12 @@ impl Keeper {
                 }
                 () = due(start_at) => {
                     start_at = None;
-                    child = self.start().await;
+                    // It may have been told so while it waited.
+                    if self.restarts.load(Ordering::Relaxed) {
+                        child = self.start().await;
+                    } else {
+                        self.set(Phase::Stopped);
+                    }
                 }
                 order = self.orders.recv() => match order {
                     None => return,

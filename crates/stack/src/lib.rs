@@ -57,14 +57,23 @@ mod replicas;
 mod stack;
 mod status;
 
+pub mod control;
+pub mod supervisor;
+
+mod down;
+mod up;
+
+pub use clock::pause;
+pub use down::{Down, down};
 pub use error::{Error, Result};
 pub use home::Home;
 pub use journal::{Event, Journal};
 pub use options::Options;
 pub use ports::Ports;
 pub use process::Process;
-pub use procfs::{Identity, marked};
+pub use procfs::{MARK, marked};
 pub use service::{Replica, Service};
 pub use stack::Stack;
 pub use status::{Row, Status};
 pub use sys::Signal;
+pub use up::{SUPERVISE, Up, up};

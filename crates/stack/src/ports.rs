@@ -100,6 +100,11 @@ impl Ports {
         }
     }
 
+    /// Where health and metrics of a replica are.
+    pub fn health(&self, service: Service, number: u16) -> u16 {
+        self.of(Replica { service, number }).health()
+    }
+
     pub(crate) fn of(&self, replica: Replica) -> ReplicaPorts {
         let [ingest, aggregator, sink] = self.bases;
         let (base, shared) = match (replica.service, replica.number) {

@@ -6,13 +6,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 /// The variable that every process of a stack carries in its environment, inherited by whatever it starts.
-pub(crate) const MARK: &str = "STACK_MARK";
+pub const MARK: &str = "STACK_MARK";
 
 /// A process beyond doubt: the kernel gives a pid again, but never with the same start time in the same boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The process id.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// When it started, in clock ticks since boot.
     start_ticks: u64,
     boot: String,
@@ -20,25 +20,26 @@ pub struct Identity {
 
 impl Identity {
     /// The process that has this pid now.
-    pub fn of(pid: u32) -> Option<Identity> {
+    pub(crate) fn of(pid: u32) -> Option<Identity> {
         let stat = Stat::read(pid)?;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(Identity { pid, start_ticks: stat.start_ticks, boot: boot.trim().to_owned() })
     }
 
-    /// Whether it still runs. A zombie does not: its ports and files are closed.
-    pub fn is_running(&self) -> bool {
+    /// Whether it still runs.
+    pub(crate) fn is_running(&self) -> bool {
         is_running(self.pid) && Identity::of(self.pid).as_ref() == Some(self)
     }
 }
 
-/// Whether a process with this pid runs, zombies aside.
+/// Whether a process with this pid runs, zombies aside: those have closed their ports and files.
 pub(crate) fn is_running(pid: u32) -> bool {
-    Stat::read(pid).is_some_and(|stat| stat.state != 'Z')
+    Stat::read(pid).is_some_and(|stat| stat.is_running())
 }
 
 struct Stat {
     state: char,
+    threads: u32,
     start_ticks: u64,
 }
 
@@ -51,7 +52,14 @@ impl Stat {
     fn parse(stat: &str) -> Option<Stat> {
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
         let state = fields.next()?.chars().next()?;
-        Some(Stat { state, start_ticks: fields.nth(18)?.parse().ok()? })
+        let threads = fields.nth(16)?.parse().ok()?;
+        Some(Stat { state, threads, start_ticks: fields.nth(1)?.parse().ok()? })
+    }
+
+    /// A killed process is a zombie as soon as its first thread has ended: its ports and files are closed when
+    /// all have. Kafka has a hundred.
+    fn is_running(&self) -> bool {
+        self.state != 'Z' || self.threads > 1
     }
 }
 
@@ -106,7 +114,14 @@ mod tests {
     fn a_name_with_brackets_does_not_shift_the_fields() {
         let line = "42 (a) b (c)) S 1 42 42 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 777 0 0";
         let stat = Stat::parse(line).unwrap();
-        assert_eq!((stat.state, stat.start_ticks), ('S', 777));
+        assert_eq!((stat.state, stat.threads, stat.start_ticks), ('S', 1, 777));
+    }
+
+    #[test]
+    fn a_zombie_runs_until_its_last_thread_has_ended() {
+        let stat = |state, threads| Stat { state, threads, start_ticks: 0 };
+        assert!(stat('S', 1).is_running() && stat('Z', 5).is_running());
+        assert!(!stat('Z', 1).is_running());
     }
 
     #[test]

@@ -103,6 +103,11 @@ impl Stack {
         index.zip(of).and_then(|(index, of)| of.get(index)).ok_or(Error::NoSuchReplica(service, number))
     }
 
+    /// Where one replica answers health and metrics, without a slash at the end.
+    pub fn management_url(&self, service: Service, number: u16) -> String {
+        format!("http://127.0.0.1:{}", self.options.ports.of(Replica { service, number }).health())
+    }
+
     /// `kill -9` of one replica. It is dead when this returns, and on its way up again unless told otherwise.
     pub async fn kill_9(&self, service: Service, number: u16) -> Result<()> {
         self.replica(service, number)?.kill_9().await

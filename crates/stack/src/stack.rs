@@ -261,6 +261,16 @@ impl Stack {
         self.home.s3().join("stopped-in-order")
     }
 
+    /// Shows the board what there is now.
+    pub(crate) fn update_board(&self) {
+        self.board.replace(self.processes());
+    }
+
+    /// The infrastructure, and every replica of every service.
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        [&self.kafka, &self.s3].into_iter().chain(self.services.values().flatten())
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits { ready: self.options.ready_within, stop: self.options.stop_within }
     }
@@ -290,7 +300,9 @@ impl Drop for Stack {
         if self.stopped {
             return;
         }
-        let pids: Vec<u32> = self.board.watches().iter().filter_map(Watch::pid).collect();
+        self.journal.watch(None);
+        self.processes().for_each(|process| process.set_restarts(false));
+        let pids: Vec<u32> = self.processes().filter_map(Process::pid).collect();
         for pid in &pids {
             // It may have ended by itself.
             let _ = sys::send(*pid, Signal::Kill);
@@ -333,12 +345,5 @@ impl Board {
             rows.push(watch.row().await);
         }
         rows
-    }
-}
-
-impl Stack {
-    /// Shows the board what there is now.
-    pub(crate) fn update_board(&self) {
-        self.board.replace([&self.kafka, &self.s3].into_iter().chain(self.services.values().flatten()));
     }
 }

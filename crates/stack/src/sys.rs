@@ -77,7 +77,7 @@ pub(crate) fn die_with_parent(command: &mut Command) {
 }
 
 /// Starts the child in a session of its own: no terminal's hang-up or Ctrl-C reaches it.
-pub fn own_session(command: &mut std::process::Command) {
+pub(crate) fn own_session(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt;
     // SAFETY: setsid is async-signal-safe and takes nothing.
     unsafe {

@@ -55,7 +55,7 @@ impl Terraform<'_> {
         command.arg(format!("-var=endpoint={}", environment::s3_endpoint(self.ports)));
         let log = self.home.log("terraform-apply");
         let tool = Tool { what: "terraform apply", log: &log, limit: APPLY_LIMIT };
-        tool.run(command, |line| progress(line.trim())).await?;
+        tool.run(command, |line| progress(line)).await?;
         write(&self.applied(), &fingerprint)?;
         Ok(Outcome::Applied)
     }
@@ -85,7 +85,7 @@ impl Terraform<'_> {
         }
         let log = self.home.log("terraform-init");
         let tool = Tool { what: "terraform init", log: &log, limit: INIT_LIMIT };
-        match tool.run(command, |line| progress(line.trim())).await {
+        match tool.run(command, |line| progress(line)).await {
             Ok(()) => write(&stamp, fingerprint).map(Ok),
             Err(Error::Tool { reason, log, .. }) => {
                 Ok(Err(format!("terraform cannot get its provider: {reason} (see {})", log.display())))

@@ -23,7 +23,7 @@ pub(crate) struct Tool<'a> {
 }
 
 impl Tool<'_> {
-    /// Hands each line of output to `line`; an exit status other than 0 is an error with the tool's last word.
+    /// Hands each line of output that is not blank to `line`; an exit status other than 0 is an error with the tool's last word.
     pub(crate) async fn run(&self, mut command: Command, mut line: impl FnMut(&str)) -> Result<()> {
         let program = PathBuf::from(command.as_std().get_program());
         let starting = || format!("cannot start {}", program.display());
@@ -38,7 +38,9 @@ impl Tool<'_> {
             let mut lines = BufReader::new(output).lines();
             while let Ok(Some(text)) = lines.next_line().await {
                 let _ = log.write_all(format!("{text}\n").as_bytes()).await;
-                line(&text);
+                if !text.trim().is_empty() {
+                    line(text.trim());
+                }
                 keep_last_word(&mut last_word, &text);
             }
             let _ = log.flush().await;

@@ -1,4 +1,5 @@
 //! Kafka and S3 for real, without our services.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 

@@ -49,7 +49,7 @@ type Watcher = Box<dyn FnMut(&Event) + Send>;
 
 /// Writes events to a file and to one watcher. Clones share both.
 #[derive(Clone)]
-pub struct Journal {
+pub(crate) struct Journal {
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -60,24 +60,24 @@ struct Inner {
 
 impl Journal {
     /// A journal that is appended to `path`.
-    pub fn open(path: &Path) -> Result<Journal> {
+    pub(crate) fn open(path: &Path) -> Result<Journal> {
         let file = OpenOptions::new().create(true).append(true).open(path);
         let file = file.context(|| format!("cannot write {}", path.display()))?;
         Ok(Journal { inner: Arc::new(Mutex::new(Inner { file, watcher: None })) })
     }
 
     /// From now on `watcher` sees every event, instead of the one before it.
-    pub fn watch(&self, watcher: Option<Watcher>) {
+    pub(crate) fn watch(&self, watcher: Option<Watcher>) {
         self.lock().watcher = watcher;
     }
 
     /// Notes something that belongs to no step.
-    pub fn say(&self, text: impl Display) {
+    pub(crate) fn say(&self, text: impl Display) {
         self.record(Event::Said { text: text.to_string() });
     }
 
     /// Begins a step; it is over when [`Step::done`] is called, or failed when it is dropped before.
-    pub fn step(&self, name: impl Display) -> Step {
+    pub(crate) fn step(&self, name: impl Display) -> Step {
         let step = Step { journal: self.clone(), name: name.to_string(), began: Instant::now() };
         self.record(Event::Began { step: step.name.clone() });
         step
@@ -107,7 +107,7 @@ impl Journal {
 }
 
 /// A step that has begun.
-pub struct Step {
+pub(crate) struct Step {
     journal: Journal,
     name: String,
     began: Instant,
@@ -115,12 +115,12 @@ pub struct Step {
 
 impl Step {
     /// Says where the step has got to.
-    pub fn progress(&self, text: impl Display) {
+    pub(crate) fn progress(&self, text: impl Display) {
         self.journal.record(Event::Progress { step: self.name.clone(), text: text.to_string() });
     }
 
     /// Ends the step.
-    pub fn done(self, text: impl Display) {
+    pub(crate) fn done(self, text: impl Display) {
         let took = self.began.elapsed();
         self.journal.record(Event::Done { step: self.name, text: text.to_string(), took });
     }

@@ -52,10 +52,12 @@ mod keeper;
 mod process;
 mod watch;
 
+mod board;
 mod cli;
 mod replicas;
 mod stack;
 mod status;
+mod stop;
 
 pub mod control;
 pub mod supervisor;
@@ -67,7 +69,7 @@ pub use clock::pause;
 pub use down::{Down, down};
 pub use error::{Error, Result};
 pub use home::Home;
-pub use journal::{Event, Journal};
+pub use journal::Event;
 pub use options::Options;
 pub use ports::Ports;
 pub use process::Process;
@@ -77,3 +79,5 @@ pub use stack::Stack;
 pub use status::{Row, Status};
 pub use sys::Signal;
 pub use up::{SUPERVISE, Up, up};
+
+use journal::Journal;

@@ -7,7 +7,8 @@ use crate::environment;
 use crate::error::{Error, Result};
 use crate::keeper::Recipe;
 use crate::process::Process;
-use crate::stack::{Stack, stop_together};
+use crate::stack::Stack;
+use crate::stop::stop_together;
 use crate::watch::Probe;
 use crate::{Replica, Service, Signal};
 

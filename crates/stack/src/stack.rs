@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
+use crate::board::Board;
+use crate::cache::Cache;
 use crate::error::{Context, Error, Result};
 use crate::kafka::Kafka;
+use crate::launch::Launcher;
 use crate::ministack::{self, MiniStack};
 use crate::process::{Limits, Process};
-use crate::status::{Row, Status};
+use crate::status::Status;
 use crate::terraform::{Outcome, Terraform};
-use crate::watch::{Probe, Watch};
-use crate::{Home, Journal, Options, Ports, Service, Signal};
-use crate::{cache::Cache, clock, environment, java, launch, launch::Launcher, ports, procfs, sys};
+use crate::watch::Probe;
+use crate::{Home, Journal, Options, Ports, Service};
+use crate::{environment, java, launch, ports};
 
 /// A running stack. Dropping it kills all its processes; [`Stack::stop`] ends them in order.
 pub struct Stack {
@@ -27,9 +29,9 @@ pub struct Stack {
     pub(crate) services: BTreeMap<Service, Vec<Process>>,
     pub(crate) restarts: HashMap<Service, bool>,
     pub(crate) board: Board,
-    kafka: Process,
-    s3: Process,
-    stopped: bool,
+    pub(crate) kafka: Process,
+    pub(crate) s3: Process,
+    pub(crate) stopped: bool,
 }
 
 pub(crate) type Overrides = Arc<Mutex<HashMap<Service, BTreeMap<String, String>>>>;
@@ -222,42 +224,8 @@ impl Stack {
         Status { started: true, rows: self.board.rows().await }
     }
 
-    /// Stops everything in order: the services as data flows through them, S3, Kafka. A test's folder goes too.
-    pub async fn stop(mut self) -> Result<()> {
-        self.stop_all().await;
-        if self.options.test && std::env::var_os("STACK_KEEP").is_none() {
-            let root = self.home.root();
-            fs::remove_dir_all(root).context(|| format!("cannot remove {}", root.display()))?;
-        }
-        Ok(())
-    }
-
-    async fn stop_all(&mut self) {
-        for (service, replicas) in &self.services {
-            if replicas.is_empty() {
-                continue;
-            }
-            let step = self.journal.step(format!("stop {service}"));
-            stop_together(replicas).await;
-            step.done(match replicas.len() {
-                1 => "stopped".to_owned(),
-                several => format!("stopped {several} replicas"),
-            });
-        }
-        let step = self.journal.step("stop ministack");
-        if self.s3.stop().await && self.s3.crashes() == 0 {
-            // The emulator wrote the buckets' settings down: terraform need not apply them again.
-            let _ = fs::write(self.orderly(), "");
-        }
-        step.done("stopped");
-        let step = self.journal.step("stop kafka");
-        self.kafka.stop().await;
-        step.done("stopped");
-        self.stopped = true;
-    }
-
     /// Says that the emulator was never killed since terraform was applied.
-    fn orderly(&self) -> PathBuf {
+    pub(crate) fn orderly(&self) -> PathBuf {
         self.home.s3().join("stopped-in-order")
     }
 
@@ -267,20 +235,12 @@ impl Stack {
     }
 
     /// The infrastructure, and every replica of every service.
-    fn processes(&self) -> impl Iterator<Item = &Process> {
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
         [&self.kafka, &self.s3].into_iter().chain(self.services.values().flatten())
     }
 
     pub(crate) fn limits(&self) -> Limits {
         Limits { ready: self.options.ready_within, stop: self.options.stop_within }
-    }
-}
-
-/// Begins all, then waits for all.
-pub(crate) async fn stop_together(processes: &[Process]) {
-    let begun: Vec<_> = processes.iter().map(Process::begin_stop).collect();
-    for stopped in begun {
-        let _ = stopped.await;
     }
 }
 
@@ -292,58 +252,5 @@ fn check_binaries(options: &Options) -> Result<()> {
     match paths.into_iter().find(|path| !path.is_file()) {
         Some(missing) => Err(Error::BinaryMissing(missing)),
         None => Ok(()),
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        if self.stopped {
-            return;
-        }
-        self.journal.watch(None);
-        self.processes().for_each(|process| process.set_restarts(false));
-        let pids: Vec<u32> = self.processes().filter_map(Process::pid).collect();
-        for pid in &pids {
-            // It may have ended by itself.
-            let _ = sys::send(*pid, Signal::Kill);
-        }
-        // Ports are closed and files written when this returns. Two seconds are plenty for the kernel.
-        clock::poll_blocking(200, Duration::from_millis(10), || {
-            !pids.iter().any(|pid| procfs::is_running(*pid))
-        });
-        if self.options.test {
-            announce(self.home.root());
-        }
-    }
-}
-
-#[allow(clippy::print_stderr, reason = "a test that failed must say where its logs are")]
-fn announce(folder: &Path) {
-    eprintln!("the stack was not stopped in order: its logs are kept in {}", folder.join("logs").display());
-}
-
-/// All processes there are, for those who look while the stack is busy.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Board {
-    watches: Arc<Mutex<Vec<Watch>>>,
-}
-
-impl Board {
-    pub(crate) fn replace<'a>(&self, processes: impl IntoIterator<Item = &'a Process>) {
-        let watches = processes.into_iter().map(|process| process.watch.clone()).collect();
-        *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = watches;
-    }
-
-    pub(crate) fn watches(&self) -> Vec<Watch> {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Asks all processes, one after the other: each answers or refuses in a moment.
-    pub(crate) async fn rows(&self) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for watch in self.watches() {
-            rows.push(watch.row().await);
-        }
-        rows
     }
 }

@@ -10,10 +10,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::board::Board;
 use crate::control::{self, Reply, Request};
 use crate::error::{Context, Error, Result};
 use crate::procfs::Identity;
-use crate::stack::Board;
 use crate::{Home, Journal, Options, Stack, Status};
 
 /// Who supervises a folder, and what its processes carry. Kept in the folder while the supervisor runs, and

@@ -1,0 +1,86 @@
+# Everything a developer types. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# One profile for all: what the tests break is what runs.
+BIN := target/release
+STACK := $(BIN)/stack
+RUNTIME ?= processes
+
+help: ## | List the targets
+	@awk -F ':.*##| \\| ' '/^[a-z-]+:.*## / { printf "  make %-33s %s\n", $$1 $$2, $$3 }' $(MAKEFILE_LIST)
+
+# --- the pipeline on this machine
+
+up: runtime need-all build ## | Build and start everything in the background; wait until it is ready
+	@$(STACK) up
+
+down: runtime $(STACK) ## | Stop everything in order; data is kept
+	@$(STACK) down
+
+demo: runtime $(STACK) ## | 30 s of load, then the counts, the objects, and the audit
+	@deploy/demo.sh
+
+scale: runtime $(STACK) ## SERVICE=aggregator N=3 | Change the number of replicas while it runs
+	@$(STACK) scale $(or $(SERVICE),$(error say which: make scale SERVICE=aggregator N=3)) \
+	  $(or $(N),$(error say how many: make scale SERVICE=$(SERVICE) N=3))
+
+restart: runtime $(STACK) ## SERVICE=s3-sink | Restart a service, one replica at a time
+	@$(STACK) restart $(or $(SERVICE),$(error say which: make restart SERVICE=s3-sink))
+
+status: runtime $(STACK) ## | Show every process and whether it is ready
+	@$(STACK) status
+
+logs: runtime $(STACK) ## [SERVICE=aggregator] | Follow the logs, of one service or of all
+	@$(STACK) logs $(SERVICE) --follow
+
+clean: runtime $(STACK) ## | Delete the data of Kafka and S3, which belong together
+	@$(STACK) clean
+
+# --- the code
+
+build: need-rust ## | Build all binaries
+	cargo build --release --locked --workspace --bins
+
+test: need-all build ## | Unit, property and end-to-end tests; runs beside `make up`
+	cargo test --release --locked --workspace
+
+lint: need-rust ## | Formatting, clippy and the documentation, without a warning
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps
+
+fmt: ## | Format the code
+	cargo fmt --all
+	@! command -v terraform >/dev/null || terraform fmt -recursive terraform
+
+# --- what they need
+
+$(STACK):
+	@$(MAKE) --no-print-directory build
+
+# Names everything that is missing before anything takes time.
+need = command -v $(1) >/dev/null || { echo "missing: $(1), $(2) (Debian: apt-get install $(3))" >&2; missing=1; }
+
+need-rust:
+	@missing=; $(call need,cargo,which builds everything,rustup); \
+	$(call need,g++,which builds librdkafka,g++); \
+	[ -z "$$missing" ]
+
+need-all: need-rust
+	@missing=; $(call need,java,which Kafka runs on,openjdk-17-jre-headless); \
+	$(call need,mvn,which fetches Kafka,maven); \
+	$(call need,python3,which the S3 emulator runs on,python3 python3-venv); \
+	python3 -c 'import ensurepip' 2>/dev/null \
+	  || { echo "missing: venv, which the S3 emulator is installed in (Debian: apt-get install python3-venv)" >&2; missing=1; }; \
+	[ -z "$$missing" ]
+
+runtime:
+	@case "$(RUNTIME)" in \
+	  processes) ;; \
+	  containers) echo "RUNTIME=containers comes with a later release; RUNTIME=processes works now" >&2; exit 1 ;; \
+	  *) echo "RUNTIME is processes or containers, not $(RUNTIME)" >&2; exit 64 ;; \
+	esac
+
+.PHONY: help up down demo scale restart status logs clean build test lint fmt need-rust need-all runtime

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use service::config::Setting as _;
 
-use crate::{counts, generate, topics};
+use crate::{audit, counts, generate, topics};
 
 /// The operator's hand on a pageview pipeline.
 ///
@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Topics(topics::Options),
     Generate(generate::Options),
     Counts(counts::Options),
+    Audit(audit::Options),
 }
 
 /// A duration, written as in the configuration: `30s`.

@@ -46,7 +46,8 @@ impl Cluster {
         glance.map_err(|error| self.unreachable(wait, &error.to_string()))
     }
 
-    fn unreachable(&self, wait: Duration, error: &str) -> Unreachable {
+    /// `error`, told with where we looked and what was heard there.
+    pub(crate) fn unreachable(&self, wait: Duration, error: &str) -> Unreachable {
         // librdkafka's log lines are in its main queue. Without assignment there is nothing else in it.
         while self.consumer.poll(Duration::ZERO).is_some() {}
         let heard = self.consumer.context().get().unwrap_or_else(|| error.to_owned());

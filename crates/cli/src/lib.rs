@@ -4,11 +4,13 @@
 //! arguments -> topics   -> Kafka
 //!           -> generate -> ingest-api, receipts
 //!           -> counts   -> S3
+//!           -> audit    -> S3, Kafka, receipts
 //! ```
 //! Each command is a pure core, which plans, sums or judges, and a thin shell (`mod.rs`) that asks Kafka, S3 and the
 //! API and prints what the core returned.
 
 mod arguments;
+mod audit;
 mod counts;
 mod generate;
 mod kafka;
@@ -36,5 +38,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Topics(options) => topics::run(&config, &options).await,
         Command::Generate(options) => generate::run(&options).await,
         Command::Counts(options) => counts::run(&config, &options).await,
+        Command::Audit(options) => audit::run(&config, &options).await,
     }
 }

@@ -34,6 +34,11 @@ pub(crate) async fn list(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<Li
     Ok(persistently(async || bucket.list(prefix, None).await).await?)
 }
 
+/// The whole object `key`; `None` if there is none.
+pub(crate) async fn get(bucket: &Bucket, key: &str) -> Result<Option<Bytes>, bucket::Error> {
+    persistently(async || bucket.get(key).await).await
+}
+
 /// Reads `objects` on all cores: `read` gets the lines of each, `take` what `read` made of them, in any order.
 pub(crate) async fn read<T: Send + 'static>(
     bucket: &Bucket,
@@ -47,7 +52,7 @@ pub(crate) async fn read<T: Send + 'static>(
     let results = stream::iter(objects).map(|object| {
         let read = read.clone();
         async move {
-            let body = persistently(async || bucket.get(&object.key).await).await?;
+            let body = get(bucket, &object.key).await?;
             let body = body.with_context(|| format!("{} was deleted while it was to be read", object.key))?;
             let parse = move || {
                 let result = lines(&object.key, body).and_then(|mut lines| read(&object.key, &mut lines));

@@ -20,7 +20,8 @@ pub(super) struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     window_start: Option<Window>,
     pageview_count: u64,
-    aggregates: u64,
+    /// How many of these came late; left out if none did, so that a row looks like one in the bucket.
+    #[serde(skip_serializing_if = "is_zero")]
     late: u64,
 }
 
@@ -38,7 +39,6 @@ pub(super) fn rows(sums: &Sums, top: Option<usize>) -> Vec<Row> {
         postcode,
         window_start,
         pageview_count: count.total(),
-        aggregates: count.aggregates,
         late: count.late,
     };
     match top {
@@ -62,7 +62,7 @@ pub(super) fn text(rows: &[Row], total: Count, bars: bool) -> String {
         let _ = match bars {
             true => writeln!(text, "  {}", bar(row.pageview_count, most)),
             false => {
-                let (in_time, late) = (HumanCount(row.aggregates), HumanCount(row.late));
+                let (in_time, late) = (HumanCount(row.pageview_count - row.late), HumanCount(row.late));
                 writeln!(text, " {:>10} {:>12}", in_time.to_string(), late.to_string())
             }
         };
@@ -82,6 +82,11 @@ pub(super) fn json(rows: &[Row], total: Count) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&Document { rows, pageview_count: total.total(), aggregates, late })
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// A bar as long as `value` is of `most`, to an eighth of a character.
 fn bar(value: u64, most: u64) -> String {
     let eighths = (u128::from(value) * u128::from(BAR) * 8 / u128::from(most.max(1))) as usize;
@@ -91,6 +96,7 @@ fn bar(value: u64, most: u64) -> String {
 #[cfg(test)]
 mod tests {
     use model::PageviewAggregate;
+    use serde_json::json;
 
     use super::super::sums::Folder;
     use super::*;
@@ -128,8 +134,15 @@ window               postcode               pageviews    in time         late
     #[test]
     fn programs_get_the_parts_too() {
         let json: serde_json::Value =
-            serde_json::from_str(&json(&rows(&sums(), None), sums().total()).unwrap()).unwrap();
-        assert_eq!(json["rows"][1]["window_start"], "2021-01-26T12:04:00");
-        assert_eq!((&json["rows"][1]["pageview_count"], &json["late"]), (&1234.into(), &34.into()));
+            serde_json::from_str(&super::json(&rows(&sums(), None), sums().total()).unwrap()).unwrap();
+        let window_start = "2021-01-26T12:04:00";
+        assert_eq!(
+            json["rows"],
+            json!([
+                {"postcode": "EC1", "window_start": window_start, "pageview_count": 617},
+                {"postcode": "SW19", "window_start": window_start, "pageview_count": 1234, "late": 34},
+            ])
+        );
+        assert_eq!((&json["aggregates"], &json["late"]), (&1817.into(), &34.into()));
     }
 }

@@ -1,0 +1,92 @@
+//! What an audit says: checks, each with its verdict, what was compared, and what was found.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::Verdict;
+
+/// The verdict of one check. The worst of all is the audit's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Status {
+    Ok,
+    /// What it takes to tell is not there, or not yet.
+    NotProvable,
+    Violated,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Check {
+    pub(super) name: String,
+    pub(super) status: Status,
+    /// What was compared, with numbers.
+    pub(super) compared: String,
+    /// What is wrong, or missing for a verdict.
+    pub(super) findings: Vec<String>,
+    /// The numbers again, for programs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) numbers: BTreeMap<&'static str, u64>,
+}
+
+impl Check {
+    /// A check that has found nothing yet.
+    pub(super) fn new(name: impl Into<String>) -> Self {
+        let (name, compared) = (name.into(), String::new());
+        Self { name, status: Status::Ok, compared, findings: Vec::new(), numbers: BTreeMap::new() }
+    }
+
+    pub(super) fn find(&mut self, status: Status, finding: impl Into<String>) {
+        self.status = self.status.max(status);
+        self.findings.push(finding.into());
+    }
+}
+
+/// The worst status of `checks`.
+pub(super) fn worst(checks: &[Check]) -> Status {
+    checks.iter().map(|check| check.status).max().unwrap_or(Status::NotProvable)
+}
+
+impl From<Status> for Verdict {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Ok => Self::Good,
+            Status::NotProvable => Self::Unproven,
+            Status::Violated => Self::Bad,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "OK",
+            Self::NotProvable => "NOT PROVABLE",
+            Self::Violated => "VIOLATED",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_check_is_the_verdict_and_no_check_is_no_proof() {
+        let check = |status| Check { status, ..Check::new("x") };
+        assert_eq!(worst(&[check(Status::Ok), check(Status::Ok)]), Status::Ok);
+        assert_eq!(worst(&[check(Status::NotProvable), check(Status::Ok)]), Status::NotProvable);
+        assert_eq!(worst(&[check(Status::Violated), check(Status::NotProvable)]), Status::Violated);
+        assert_eq!(worst(&[]), Status::NotProvable);
+    }
+
+    #[test]
+    fn a_finding_never_improves_a_check() {
+        let mut check = Check::new("x");
+        check.find(Status::Violated, "a");
+        check.find(Status::NotProvable, "b");
+        assert_eq!((check.status, check.findings.len()), (Status::Violated, 2));
+    }
+}

@@ -1,0 +1,151 @@
+//! `pageviews audit`: whether the promise holds, on a pipeline that may be running.
+//!
+//! ```text
+//! S3     -> reader    -> ledgers  -+-> ledger:   entries tile each partition
+//!        -> keys                  -+-> objects:  listed = there
+//! Kafka  -> positions -> progress -+-> quiet:    everything has arrived
+//!                                  +-> balance:  events = counted + dead + open + repeats
+//! S3     -> aggregates/ -------------> rows:     no minute of a postcode twice
+//!        -> raw/, receipts ----------> receipts: every 202 once
+//! ```
+//! The ledger is read before the objects are listed, and the positions after it: what is fixed or flushed in between is
+//! then recognized as such, and never as a violation.
+
+mod balance;
+mod check;
+mod identity;
+mod ledger;
+mod objects;
+mod positions;
+mod quiet;
+mod reader;
+mod receipts;
+mod report;
+mod rows;
+mod scan;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use s3_sink::Kind;
+use service::Config;
+use service::clock::monotonic;
+use service::config::Pipeline;
+use tokio::task::block_in_place;
+
+use crate::arguments::duration;
+use crate::progress;
+use crate::{Verdict, objects as bucket_objects};
+use ledger::TopicLedger;
+use positions::Positions;
+use quiet::Progress;
+use reader::Reader;
+use scan::Load;
+
+/// Between two looks at a pipeline that is waited for.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Check the promise: every event in raw/ once, and counted once
+///
+/// Compares the ledger with the objects in the bucket, and what lies in raw/ with what was counted. It may run beside
+/// the pipeline; while events are on their way the balance cannot be proved, so stop posting and use --wait.
+///
+/// With receipts of `pageviews generate` it also reads raw/ and looks for every event: what was answered 202 must be
+/// there exactly once, what was perhaps stored at most once, and nothing else.
+///
+/// Exit 0: the promise holds. 1: it is violated. 2: not provable, or not yet.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// A receipt file of `pageviews generate`; may be given several times
+    #[arg(long, value_name = "FILE")]
+    receipts: Vec<PathBuf>,
+    /// How long to wait until everything has arrived
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    wait: Duration,
+    /// As JSON, with every finding
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is judged.
+struct Snapshot {
+    ledgers: Vec<TopicLedger>,
+    progress: Progress,
+    keys: BTreeSet<String>,
+}
+
+pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Verdict> {
+    let loads = Load::open(&options.receipts)?;
+    let deadline = monotonic() + options.wait;
+    let bucket = bucket_objects::bucket(config).await?;
+    let topics = topics(&config.pipeline);
+    let positions = block_in_place(|| Positions::connect(config, &topics, options.wait.max(LOOK)))?;
+    let mut reader = Reader::new(bucket.clone(), &topics);
+    let Snapshot { ledgers, progress, keys } = quiet_snapshot(&positions, &mut reader, deadline).await?;
+
+    let quiet = quiet::check(&progress, &objects::in_flight(&ledgers, &progress, &keys));
+    let is_quiet = quiet.status == check::Status::Ok;
+    let mut checks = vec![
+        block_in_place(|| identity::check(&ledgers, |topic| positions.identity(topic))),
+        quiet,
+        ledger::check(&ledgers),
+        objects::check_listed(&ledgers, &progress, &keys),
+        objects::check_unlisted(&ledgers, &keys),
+        balance::check(&ledgers, &progress, is_quiet),
+        balance::check_dead_letters(&ledgers, &progress, is_quiet),
+        scan::rows(&bucket, &ledgers).await?,
+    ];
+    scan::raw(&bucket, &loads).await?;
+    checks.extend(loads.iter().map(|load| load.check(is_quiet)));
+
+    let with_receipts = !loads.is_empty();
+    match options.json {
+        true => println!("{}", report::json(&checks, with_receipts)?),
+        false => println!("{}", report::text(&checks, with_receipts)),
+    }
+    Ok(check::worst(&checks).into())
+}
+
+/// The topics of a pipeline, by the writer that drains them.
+fn topics(pipeline: &Pipeline) -> Vec<(Kind, String)> {
+    let topic = |kind| match kind {
+        Kind::Raw => pipeline.pageviews_topic.clone(),
+        Kind::Aggregates => pipeline.aggregates_topic.clone(),
+        Kind::Late => pipeline.late_topic.clone(),
+        Kind::DeadLetters => pipeline.dead_letters_topic.clone(),
+    };
+    Kind::ALL.into_iter().map(|kind| (kind, topic(kind))).collect()
+}
+
+/// Looks until everything has arrived, or `deadline` has passed.
+async fn quiet_snapshot(
+    positions: &Positions,
+    reader: &mut Reader,
+    deadline: Instant,
+) -> anyhow::Result<Snapshot> {
+    let mut waiting = progress::Progress::new(0);
+    loop {
+        let snapshot = snapshot(positions, reader).await?;
+        let in_flight = objects::in_flight(&snapshot.ledgers, &snapshot.progress, &snapshot.keys).len();
+        if (snapshot.progress.is_settled() && in_flight == 0) || monotonic() >= deadline {
+            return Ok(snapshot);
+        }
+        waiting.update(0, || quiet::words(&snapshot.progress, in_flight));
+        pause().await;
+    }
+}
+
+async fn snapshot(positions: &Positions, reader: &mut Reader) -> anyhow::Result<Snapshot> {
+    let points = block_in_place(|| positions.points())?;
+    let ledgers = reader.ledgers().await?;
+    let progress = block_in_place(|| positions.progress(&ledgers, points))?;
+    let keys = reader.keys().await?;
+    Ok(Snapshot { ledgers, progress, keys })
+}
+
+#[expect(clippy::disallowed_methods, reason = "polls systems that announce nothing")]
+async fn pause() {
+    tokio::time::sleep(LOOK).await;
+}

@@ -1,0 +1,190 @@
+//! The objects that are in the bucket, held against those that the ledger lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use s3_sink::ledger::{Entry, Object};
+use s3_sink::object_name::ObjectName;
+
+use super::check::{Check, Status};
+use super::ledger::TopicLedger;
+use super::quiet::Progress;
+
+/// The folders that belong to the sink.
+pub(super) const FOLDERS: [&str; 4] = ["raw/", "aggregates/", "late/", "dead-letter/"];
+
+/// Why an object that the ledger lists is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// The last range of its partition is fixed, and its objects are on their way.
+    InFlight,
+    /// Its range was completed, so it was there once.
+    Gone,
+}
+
+/// Objects listed by the last ranges that are not there yet.
+pub(super) fn in_flight<'a>(
+    ledgers: &'a [TopicLedger],
+    progress: &Progress,
+    keys: &BTreeSet<String>,
+) -> Vec<&'a str> {
+    let missing = |ledger: &'a TopicLedger| {
+        missing(ledger, progress, keys)
+            .filter(|(_, why)| *why == Missing::InFlight)
+            .map(|(object, _)| object.key.as_str())
+            .collect::<Vec<_>>()
+    };
+    ledgers.iter().flat_map(missing).collect()
+}
+
+fn missing<'a>(
+    ledger: &'a TopicLedger,
+    progress: &Progress,
+    keys: &BTreeSet<String>,
+) -> impl Iterator<Item = (&'a Object, Missing)> {
+    ledger.entries().flat_map(move |entry| {
+        // The next range is fixed only after the last one's objects were written, and an offset is committed after
+        // them too.
+        let is_last = ledger.frontier(entry.partition) == Some(entry.end);
+        let is_committed = progress.committed(ledger.kind, entry.partition) >= Some(entry.end);
+        let why = if is_last && !is_committed { Missing::InFlight } else { Missing::Gone };
+        entry.objects().iter().filter(|object| !keys.contains(&object.key)).map(move |object| (object, why))
+    })
+}
+
+/// Whether every object that is listed is there.
+pub(super) fn check_listed(ledgers: &[TopicLedger], progress: &Progress, keys: &BTreeSet<String>) -> Check {
+    let mut check = Check::new("every object listed is there");
+    let mut listed = 0;
+    for ledger in ledgers {
+        listed += ledger.entries().map(|entry| entry.objects().len()).sum::<usize>();
+        for (Object { key, records, .. }, why) in missing(ledger, progress, keys) {
+            let words = match why {
+                Missing::InFlight => "is not there yet: its range is being written",
+                Missing::Gone => "is gone, though its range was completed: deleted, on purpose or not",
+            };
+            check.find(Status::NotProvable, format!("{key} ({records} records) {words}"));
+        }
+        for entry in ledger.entries() {
+            for object in entry.objects().iter().filter(|object| !is_of(object, entry)) {
+                let words = format!("{} lists {}, which is named for another range", entry.key(), object.key);
+                check.find(Status::Violated, words);
+            }
+        }
+    }
+    check.compared = format!("{listed} objects listed, {} in the bucket", keys.len());
+    check.numbers.insert("listed", listed as u64);
+    check.numbers.insert("in_bucket", keys.len() as u64);
+    check
+}
+
+fn is_of(object: &Object, entry: &Entry) -> bool {
+    object.key.parse::<ObjectName>().is_ok_and(|name| {
+        (&name.topic, name.partition, name.start, name.end)
+            == (&entry.topic, entry.partition, entry.start, entry.end)
+    })
+}
+
+/// Whether there is no object that no range lists.
+pub(super) fn check_unlisted(ledgers: &[TopicLedger], keys: &BTreeSet<String>) -> Check {
+    let mut check = Check::new("no object without an entry");
+    let objects = ledgers.iter().flat_map(TopicLedger::entries).flat_map(Entry::objects);
+    let mut listed = BTreeMap::<_, u32>::new();
+    objects.for_each(|object| *listed.entry(object.key.as_str()).or_default() += 1);
+    let by_topic: BTreeMap<_, _> = ledgers.iter().map(|ledger| (ledger.topic.as_str(), ledger)).collect();
+    let mut being_written = 0;
+    for key in keys.iter().filter(|key| !listed.contains_key(key.as_str())) {
+        let Ok(name) = key.parse::<ObjectName>() else {
+            check.find(Status::Violated, format!("{key} was not written by the sink: move it elsewhere"));
+            continue;
+        };
+        let frontier = by_topic.get(name.topic.as_str()).map(|ledger| ledger.frontier(name.partition));
+        match frontier {
+            // The ledger was read before the objects were listed: this range was fixed in between.
+            Some(frontier) if name.start >= frontier.unwrap_or(0) => being_written += 1,
+            _ => check
+                .find(Status::Violated, format!("{key} is listed by no entry: its records are there twice")),
+        }
+    }
+    for (key, times) in listed.iter().filter(|(_, times)| **times > 1) {
+        check.find(Status::Violated, format!("{key} is listed by {times} entries"));
+    }
+    check.compared = format!("{} objects in {}", keys.len(), FOLDERS.join(", "));
+    if being_written > 0 {
+        check.compared.push_str(&format!("; {being_written} of ranges fixed meanwhile"));
+    }
+    check
+}
+
+#[cfg(test)]
+mod tests {
+    use s3_sink::Kind;
+
+    use super::super::ledger::tests::{entry, ledger};
+    use super::*;
+
+    fn range(start: i64, end: i64) -> Entry {
+        entry("pageviews", start, end, &[("raw/dt=2026-11-24/hour=13", 1, None)])
+    }
+
+    fn ledgers() -> [TopicLedger; 1] {
+        [ledger(Kind::Raw, "pageviews", &[range(0, 5), range(5, 9)])]
+    }
+
+    fn keys(entries: &[Entry]) -> BTreeSet<String> {
+        entries.iter().flat_map(|entry| entry.objects().iter().map(|object| object.key.clone())).collect()
+    }
+
+    fn committed(offset: Option<i64>) -> Progress {
+        let mut progress = Progress::default();
+        progress.committed.extend(offset.map(|offset| ((Kind::Raw, 0), offset)));
+        progress
+    }
+
+    #[test]
+    fn what_is_listed_and_what_is_there_are_the_same() {
+        let keys = keys(&[range(0, 5), range(5, 9)]);
+        assert_eq!(check_listed(&ledgers(), &committed(None), &keys).status, Status::Ok);
+        assert_eq!(check_unlisted(&ledgers(), &keys).status, Status::Ok);
+    }
+
+    #[test]
+    fn a_missing_object_of_the_last_range_may_be_on_its_way() {
+        let keys = keys(&[range(0, 5)]);
+        for (offset, words) in [(None, "not there yet"), (Some(8), "not there yet"), (Some(9), "is gone")] {
+            let check = check_listed(&ledgers(), &committed(offset), &keys);
+            assert_eq!(check.status, Status::NotProvable);
+            assert!(check.findings[0].contains(words), "{offset:?} {:?}", check.findings);
+        }
+        assert_eq!(in_flight(&ledgers(), &committed(Some(8)), &keys).len(), 1);
+        assert!(in_flight(&ledgers(), &committed(Some(9)), &keys).is_empty());
+    }
+
+    #[test]
+    fn a_missing_object_of_an_earlier_range_was_there_once() {
+        let check = check_listed(&ledgers(), &committed(None), &keys(&[range(5, 9)]));
+        assert!(check.findings[0].contains("is gone"), "{:?}", check.findings);
+    }
+
+    #[test]
+    fn an_object_below_the_frontier_without_an_entry_is_a_violation() {
+        let orphan = keys(&[range(0, 5), range(5, 9), range(3, 7)]);
+        assert_eq!(check_unlisted(&ledgers(), &orphan).status, Status::Violated);
+        let being_written = keys(&[range(0, 5), range(5, 9), range(9, 12)]);
+        assert_eq!(check_unlisted(&ledgers(), &being_written).status, Status::Ok);
+        let mut foreign = keys(&[range(0, 5), range(5, 9)]);
+        foreign.insert("raw/notes.txt".to_owned());
+        assert_eq!(check_unlisted(&ledgers(), &foreign).status, Status::Violated);
+    }
+
+    #[test]
+    fn an_object_has_the_name_of_its_range_and_one_entry() {
+        let mut wrong = range(5, 9);
+        if let s3_sink::ledger::Content::Written(written) = &mut wrong.content {
+            written.objects = range(0, 5).objects().to_vec();
+        }
+        let ledgers = [ledger(Kind::Raw, "pageviews", &[range(0, 5), wrong])];
+        let keys = keys(&[range(0, 5)]);
+        assert_eq!(check_listed(&ledgers, &committed(None), &keys).status, Status::Violated);
+        assert_eq!(check_unlisted(&ledgers, &keys).status, Status::Violated);
+    }
+}

@@ -1,0 +1,98 @@
+//! An audit as people and programs read it.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::check::{Check, Status, worst};
+
+/// How many findings of one check are printed; JSON has them all.
+const SHOWN: usize = 10;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    verdict: Status,
+    words: String,
+    checks: &'a [Check],
+}
+
+/// For programs.
+pub(super) fn json(checks: &[Check], receipts: bool) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&Document {
+        verdict: worst(checks),
+        words: verdict(checks, receipts),
+        checks,
+    })
+}
+
+/// A table of the checks, what they found, and the verdict.
+pub(super) fn text(checks: &[Check], receipts: bool) -> String {
+    let width = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
+    let mut text = format!("{:<width$}  {:<12}  compared\n", "check", "result");
+    for Check { name, status, compared, findings, .. } in checks {
+        // Writing into memory does not fail.
+        let _ = writeln!(text, "{name:<width$}  {status:<12}  {compared}");
+        for finding in findings.iter().take(SHOWN) {
+            let _ = writeln!(text, "    - {finding}");
+        }
+        if findings.len() > SHOWN {
+            let _ = writeln!(text, "    - and {} more, which --json lists", findings.len() - SHOWN);
+        }
+    }
+    text + "\n" + &verdict(checks, receipts)
+}
+
+/// The verdict in words.
+fn verdict(checks: &[Check], receipts: bool) -> String {
+    let worst = worst(checks);
+    let names =
+        checks.iter().filter(|check| check.status == worst).map(|check| format!("\"{}\"", check.name));
+    let names = names.collect::<Vec<_>>().join(", ");
+    match worst {
+        Status::Ok if receipts => {
+            "The promise holds: every event that was answered 202 is in raw/ once, and every event is counted once."
+                .to_owned()
+        }
+        Status::Ok => "The promise holds: every event is in raw/ once and counted once. Whether every 202 has reached \
+                       Kafka only receipts can tell (pageviews generate --receipts)."
+            .to_owned(),
+        Status::NotProvable => format!("Not provable yet: nothing is violated, but this is not settled: {names}."),
+        Status::Violated => format!("The promise is VIOLATED: {names}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checks(status: Status) -> [Check; 2] {
+        let mut bad = Check::new("b");
+        (0..12).for_each(|number| bad.find(status, format!("finding {number}")));
+        [Check { compared: "1 = 1".to_owned(), ..Check::new("all is well") }, bad]
+    }
+
+    #[test]
+    fn a_table_shows_checks_and_the_first_findings() {
+        let text = text(&checks(Status::Violated), false);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "check        result        compared");
+        assert_eq!(lines[1], "all is well  OK            1 = 1");
+        assert_eq!(lines[12], "    - finding 9");
+        assert_eq!(lines[13], "    - and 2 more, which --json lists");
+        assert_eq!(lines.last(), Some(&"The promise is VIOLATED: \"b\"."));
+    }
+
+    #[test]
+    fn programs_get_every_finding() {
+        let json: serde_json::Value =
+            serde_json::from_str(&json(&checks(Status::NotProvable), true).unwrap()).unwrap();
+        assert_eq!(json["verdict"], "not_provable");
+        assert_eq!(json["checks"][1]["findings"].as_array().unwrap().len(), 12);
+    }
+
+    #[test]
+    fn the_promise_about_202_is_claimed_with_receipts_only() {
+        assert!(verdict(&[Check::new("x")], true).contains("answered 202"));
+        assert!(verdict(&[Check::new("x")], false).contains("only receipts can tell"));
+    }
+}

@@ -197,12 +197,6 @@ impl Partition {
         }
         match &mut self.state {
             State::Filling(_) => self.fill(record, now, gzip),
-            State::Redoing { entry, .. } if record.offset >= entry.end => {
-                // Its last record is gone from the log, or it would have come first.
-                let mut actions = self.redone(gzip);
-                actions.extend(self.push(record, now, gzip));
-                actions
-            }
             State::Redoing { entry, router, open } => {
                 match open {
                     Some(open) => open.range.push(record, gzip),
@@ -214,6 +208,7 @@ impl Partition {
                     }
                 }
                 self.position = record.offset + 1;
+                // A record beyond the end means that the last one is gone from the log: then they will not match.
                 if self.position >= entry.end { self.redone(gzip) } else { Vec::new() }
             }
             State::Finding | State::Waiting(_) | State::Parked => Vec::new(),

@@ -104,7 +104,9 @@ fn nothing_is_taken_before_the_frontier_is_known() {
     assert_eq!(scene.found(Found::Continue { from: 10, completed: None }), "read 10");
     assert_eq!(scene.push(9), "", "a record from before the seek");
     assert_eq!(scene.push(12), "");
+    assert_eq!(scene.push(12), "", "the same record once more");
     assert_eq!(scene.cut(Cause::Memory), "write [10, 13) Memory");
+    assert_eq!(scene.entry().objects()[0].records, 1);
 }
 
 #[test]

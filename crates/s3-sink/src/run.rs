@@ -74,7 +74,7 @@ pub async fn run(process: Process) -> Result<(), Error> {
     metrics::describe();
     let writers: Vec<_> = Kind::ALL.into_iter().filter(|kind| settings(*kind, &config).0.enabled).collect();
     let (kafka, s3) = (health.component("kafka"), health.component("s3"));
-    let partitions = SharedHealth::new(health.component("partitions"), &writers, "not assigned yet");
+    let partitions = SharedHealth::new(health.component("partitions"), &[], "");
     if writers.is_empty() {
         tracing::warn!("no writer is enabled: nothing to do but to wait");
         [kafka, s3, health.component("partitions")].iter().for_each(Component::up);

@@ -23,9 +23,7 @@ pub const README_EVENT: &str = include_str!("../../model/fixtures/pageview.json"
 /// # Errors
 /// When the machine lacks something; the error says what.
 pub fn options(name: &str) -> Result<Options> {
-    let mut options = Options::test(name)?;
-    options.config = options.repo.join("deploy/config/test.toml");
-    Ok(options)
+    Ok(Options::test(name)?)
 }
 
 /// An answer of the API.

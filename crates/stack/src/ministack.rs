@@ -65,7 +65,12 @@ pub(crate) async fn create_bucket(ports: &Ports, log: &Path) -> Result<()> {
     if has_bucket(ports).await {
         return Ok(());
     }
-    let answer = health::client().put(bucket_url(ports)).send().await;
+    // Without a region the bucket would be in us-east-1, and clients that look for it in another are sent away.
+    let region = format!(
+        "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
+        environment::REGION
+    );
+    let answer = health::client().put(bucket_url(ports)).body(region).send().await;
     let reason = match answer {
         Ok(answer) if answer.status().is_success() => return Ok(()),
         Ok(answer) => format!("S3 answers {}", answer.status()),

@@ -67,6 +67,7 @@ impl Options {
             ports: Ports::reserve()?,
             terraform: false,
             test: true,
+            config: repo.join("deploy/config/test.toml"),
             ..Options::local(&repo)?
         })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Offset, TopicPartitionList};
 use service::Config;
@@ -140,9 +140,10 @@ impl Group {
         }
     }
 
-    /// Whether a broker answers.
-    pub(crate) fn ask_a_broker(&self) -> Result<(), KafkaError> {
-        self.consumer.fetch_metadata(Some(&self.topic), TIMEOUT).map(drop)
+    /// Whether a broker answers, and has the topic.
+    pub(crate) fn topic_is_there(&self) -> bool {
+        let missing = service::kafka::missing_topics(self.consumer.client(), &[&self.topic], TIMEOUT);
+        missing.is_ok_and(|missing| missing.is_empty())
     }
 
     pub(crate) fn topic(&self) -> &str {

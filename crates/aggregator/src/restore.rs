@@ -1,7 +1,5 @@
 //! From committed offsets to windows.
 
-use rdkafka::error::KafkaResult;
-
 use crate::error::Error;
 use crate::group::{Commit, Group};
 use crate::resume_point::ResumePoint;
@@ -22,7 +20,7 @@ pub(crate) fn restore(
 
 fn restore_one(group: &Group, commit: Commit, limits: Limits) -> Result<(i32, Restored), Error> {
     let Commit { partition, metadata, .. } = &commit;
-    let log = ask(group.log_bounds(*partition))?;
+    let log = group.log_bounds(*partition).map_err(Error::Consumer)?;
     let offset = commit.offset.unwrap_or(log.start);
     // Tools that move offsets write no metadata.
     let point = if commit.offset.is_none() || metadata.is_empty() {
@@ -54,8 +52,4 @@ fn restore_one(group: &Group, commit: Commit, limits: Limits) -> Result<(i32, Re
     }
     tracing::info!(partition, offset, next = point.next, "restored from the commit");
     Ok((*partition, restored))
-}
-
-fn ask<T>(answer: KafkaResult<T>) -> Result<T, Error> {
-    answer.map_err(Error::Consumer)
 }

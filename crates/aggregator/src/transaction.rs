@@ -11,7 +11,7 @@ use rdkafka::message::{DeliveryResult, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{Offset, TopicPartitionList};
 use service::kafka::{Disposition, LogOnly};
-use service::{Config, Shutdown};
+use service::{Config, Shutdown, clock};
 
 use crate::dead_letter::DeadLetter;
 use crate::error::Error;
@@ -22,6 +22,8 @@ use crate::windows::Flush;
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two looks at what has been delivered: a flush takes some tens of milliseconds.
 const DELIVERY_PAUSE: Duration = Duration::from_micros(500);
+/// After this long without an acknowledgement health tells of it.
+const SLOW: Duration = Duration::from_secs(2);
 /// Between two attempts of a call whose error did not take the time that it waited.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// How long a transaction may hang before the broker aborts it, and others wait for it at most.
@@ -95,7 +97,10 @@ impl Transactions {
         fence: &ConsumerGroupMetadata,
     ) -> Result<Outcome, Error> {
         match self.attempt(parts, fence) {
-            Ok(()) => Ok(Outcome::Committed),
+            Ok(()) => {
+                self.health.up();
+                Ok(Outcome::Committed)
+            }
             Err(Failed { error, .. }) if Disposition::of(&error) == Disposition::Abort => {
                 self.abort()?;
                 Ok(Outcome::Aborted(error))
@@ -157,10 +162,14 @@ impl Transactions {
     /// Waits until Kafka has answered for every record. Ends within the transaction's timeout, after which librdkafka
     /// gives records up.
     fn drain(&self) {
+        let started = clock::monotonic();
         self.serve();
         while self.producer.in_flight_count() > 0 {
             pause(DELIVERY_PAUSE);
             self.serve();
+            if started.elapsed() > SLOW {
+                self.health.down("cannot commit results: their records are not acknowledged");
+            }
         }
     }
 
@@ -176,17 +185,10 @@ impl Transactions {
 
     /// Makes the same call again for as long as that is what its error asks for.
     fn persist(&self, call: &'static str, attempt: impl Fn() -> KafkaResult<()>) -> Result<(), Failed> {
-        let mut failed = false;
         loop {
             match attempt() {
-                Ok(()) => {
-                    if failed {
-                        self.health.up();
-                    }
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(error) if Disposition::of(&error) == Disposition::Retriable => {
-                    failed = true;
                     self.health.down(format!("cannot commit results: {call}: {error}"));
                     pause(RETRY_PAUSE);
                 }

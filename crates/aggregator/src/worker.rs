@@ -100,25 +100,25 @@ impl Worker {
         self.answer_rebalances()
     }
 
-    /// librdkafka goes on by itself after most errors.
+    /// librdkafka goes on by itself after most errors; some should be known.
     fn heed(&self, error: &KafkaError) -> Result<(), Error> {
+        if let KafkaError::MessageConsumptionFatal(_) = error {
+            return Err(Error::Consumer(error.clone()));
+        }
         match error.rdkafka_error_code() {
-            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
-                Err(Error::Consumer(error.clone()))
-            }
-            Some(RDKafkaErrorCode::AllBrokersDown) => {
-                self.health.down("no broker can be reached");
-                Ok(())
-            }
+            Some(RDKafkaErrorCode::AllBrokersDown) => self.health.down("no broker can be reached"),
             Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
                 self.health.down(format!("there is no topic {} any more", self.group.topic()));
-                Ok(())
             }
-            _ => {
-                tracing::debug!(%error, "the consumer");
-                Ok(())
-            }
+            Some(
+                RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed,
+            ) => self.health.down(error.to_string()),
+            _ => tracing::debug!(%error, "the consumer"),
         }
+        Ok(())
     }
 
     /// What is due between records.
@@ -163,6 +163,7 @@ impl Worker {
         self.group.assign(&positions)?;
         tracing::info!(?partitions, "assigned");
         self.health.up();
+        self.flush()?;
         Ok(true)
     }
 
@@ -198,10 +199,11 @@ impl Worker {
         }
         self.forgotten.clear();
         tracing::info!(?partitions, "restored");
-        Ok(())
+        self.flush()
     }
 
-    /// Restores the windows of `partitions`, and tells where to read on; `None` if Kafka cannot say now.
+    /// Restores the windows of `partitions`, and tells where to read on; `None` if Kafka cannot say now. Flush before
+    /// reading on: what a log lost at its end must be committed before other records lie there.
     fn restored(&mut self, partitions: &[i32]) -> Result<Option<Vec<(i32, i64)>>, Error> {
         let restored = match restore(&self.group, partitions, self.limits) {
             Ok(restored) => restored,
@@ -265,7 +267,7 @@ impl Worker {
             return;
         }
         // With the broker's own assignment, a member without partitions gets no event that says it has joined.
-        if self.group.has_joined() && self.group.ask_a_broker().is_ok() {
+        if self.group.has_joined() && self.group.topic_is_there() {
             self.health.up();
         }
     }

@@ -114,20 +114,25 @@ impl PartitionWindows {
         event: Result<(Postcode, EpochSeconds), Reason>,
     ) -> Fate {
         debug_assert!(offset >= self.position, "offset {offset} was read before: {self:?}");
-        let event = event.and_then(|event| self.guard(record_timestamp, event));
         let place = self.place(offset);
-        if let (Place::Fresh, Ok((_, event_time))) = (place, event) {
-            self.advance(record_timestamp.min(event_time.to_millis()));
-        }
-        let window = event.map(|(_, event_time)| Window::containing(event_time));
-        let fate = Fate::of(place, window.map(|window| self.state_of(window)));
-        match (fate, event, window) {
-            (Fate::Count, Ok((postcode, _)), Ok(window)) => self.open.count(window, postcode, offset),
-            (Fate::Late, Ok((postcode, _)), Ok(window)) => {
-                *self.late.entry((window, postcode)).or_default() += 1
+        let fate = match event.and_then(|event| self.guard(record_timestamp, event)) {
+            Err(reason) => Fate::of(place, Err(reason)),
+            Ok((postcode, event_time)) => {
+                if place == Place::Fresh {
+                    self.advance(record_timestamp.min(event_time.to_millis()));
+                }
+                let window = Window::containing(event_time);
+                let fate = Fate::of(place, Ok(self.state_of(window)));
+                match fate {
+                    Fate::Count => self.open.count(window, postcode, offset),
+                    Fate::Late => *self.late.entry((window, postcode)).or_default() += 1,
+                    Fate::RebuildIds | Fate::Skip | Fate::DeadLetter(_) => {}
+                }
+                fate
             }
-            (Fate::DeadLetter(_), ..) => self.dead_letters += 1,
-            _ => {}
+        };
+        if let Fate::DeadLetter(_) = fate {
+            self.dead_letters += 1;
         }
         self.skip_to(offset + 1);
         fate
@@ -187,6 +192,9 @@ impl PartitionWindows {
     /// Takes everything due for the output, and what is to be committed with it. The state goes on as if that were
     /// committed: when it turns out not to be, drop the state and restore it.
     pub fn take_flush(&mut self) -> Flush {
+        if cfg!(debug_assertions) {
+            self.check_invariants();
+        }
         self.dead += std::mem::take(&mut self.dead_letters);
         self.lowered = false;
         let late = self.late.drain().map(|((window_start, postcode), pageview_count)| PageviewAggregate {

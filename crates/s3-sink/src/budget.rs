@@ -10,6 +10,9 @@ use crate::Kind;
 /// The most that librdkafka may prefetch for one writer.
 const MOST_PREFETCH: usize = 16 << 20;
 
+/// What ranges get, however small the limit is: below it nothing could be written at all.
+const LEAST: usize = 8 << 20;
+
 /// What `sink.memory_limit` leaves for records, shared by the writers.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -51,7 +54,7 @@ impl Budget {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let prefetch = (limit / 16).clamp(1 << 20, MOST_PREFETCH);
         Self {
-            limit: limit.saturating_sub(prefetch * writers).max(1),
+            limit: limit.saturating_sub(prefetch * writers).max(LEAST),
             prefetch,
             filling: Default::default(),
             largest: Default::default(),

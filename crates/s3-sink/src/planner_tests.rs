@@ -177,7 +177,7 @@ fn a_range_is_written_again_exactly_as_it_was_fixed() {
     scene.cut(Cause::Memory);
     let entry = scene.entry();
 
-    let mut scene = Scene::assigned(15);
+    let mut scene = Scene::assigned(5);
     assert_eq!(scene.found(Found::Redo { entry: entry.clone(), from: 10 }), "");
     assert!(scene.partition.wants_redo());
     assert_eq!(scene.push(10), "", "it waits for the permit");
@@ -188,8 +188,8 @@ fn a_range_is_written_again_exactly_as_it_was_fixed() {
     assert_eq!(scene.push_at(12, T + 1), "write [10, 13) Redo");
     assert!(scene.partition.redoing());
     assert_eq!(scene.entry(), entry);
-    assert_eq!(scene.push(13), "", "it reads on at once");
-    assert_eq!(scene.written(10), "commit 13 v1 ledger=10");
+    assert_eq!(scene.push(14), "pause", "it reads on at once");
+    assert_eq!(scene.written(10), "commit 13 v1 ledger=10 write [13, 15) Size read 15");
     assert!(!scene.partition.redoing());
 }
 

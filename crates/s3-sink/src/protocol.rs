@@ -165,3 +165,7 @@ pub async fn claim<S: Store>(store: &S, origin: &Origin) -> Result<Origin, ledge
         }
     }
 }
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

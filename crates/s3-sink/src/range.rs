@@ -267,6 +267,9 @@ mod tests {
         assert!(open.admits(&record(11, T + HOUR - 1, b"{}")));
         assert!(!open.admits(&record(11, T + HOUR, b"{}")));
         assert!(open.admits(&record(11, T - HOUR, b"{}")));
+        let forced = range(Kind::Raw, &[record(10, T, b"{}"), record(11, T + HOUR, b"{}")], &mut gzip);
+        let entry = forced.seal(&mut gzip).entry;
+        assert!(entry.objects()[0].key.starts_with("raw/dt=2026-11-24/hour=13/"), "the first record's hour");
         let counts = range(Kind::Aggregates, &[record(10, T, b"{}")], &mut gzip);
         assert!(counts.admits(&record(11, T + HOUR, b"{}")));
     }

@@ -74,7 +74,10 @@ impl World {
             21..24 => self.stale_commit(),
             24..26 => self.bucket.land_late(&mut self.random),
             26..27 => self.delete_on_purpose(),
-            27..32 if self.owners.len() < OWNERS => self.owners.push(Owner::start(&self.bucket)),
+            27..32 if self.owners.len() < OWNERS => {
+                let size = self.any_size();
+                self.owners.push(Owner::start(&self.bucket, size));
+            }
             32..34 => self.now += Duration::from_secs(40),
             roll => return self.owner_moves(roll),
         }
@@ -118,6 +121,10 @@ impl World {
         self.log.push((self.random.below(6) > 0).then_some(Logged { timestamp, value }));
     }
 
+    fn any_size(&mut self) -> usize {
+        [20, 60, 200][self.random.below(3)]
+    }
+
     fn expire_or_reset(&mut self) {
         self.committed = match self.random.below(3) {
             0 => None,
@@ -153,7 +160,8 @@ impl World {
         }
         self.log
             .push(Some(Logged { timestamp: EpochMillis(1_795_525_200_000), value: Some(b"{}".to_vec()) }));
-        let mut owner = Owner::start(&self.bucket);
+        let size = self.any_size();
+        let mut owner = Owner::start(&self.bucket, size);
         for _ in 0..20_000 {
             owner.work(&self.log, self.committed.as_ref(), &mut self.commits)?;
             if owner.has_written_to(self.log.len() as i64) {

@@ -30,6 +30,8 @@ pub(crate) struct Owner {
     /// Counts the assignments: an answer to an earlier one is nobody's.
     assignment: usize,
     frontier: i64,
+    /// The size that cuts: configurations differ, and change between a crash and a redo.
+    size: usize,
 }
 
 struct Task {
@@ -43,7 +45,7 @@ enum Done {
 }
 
 impl Owner {
-    pub(crate) fn start(bucket: &Bucket) -> Self {
+    pub(crate) fn start(bucket: &Bucket, size: usize) -> Self {
         let mut owner = Self {
             store: Arc::new(bucket.connect()),
             gzip: Gzip::new(),
@@ -53,6 +55,7 @@ impl Owner {
             tasks: Vec::new(),
             assignment: 0,
             frontier: 0,
+            size,
         };
         owner.reassign();
         owner
@@ -66,7 +69,7 @@ impl Owner {
         self.revoke();
         let source = Source { kind: Kind::Raw, topic: "pageviews".to_owned(), partition: 0 };
         let (partition, actions) =
-            Partition::assigned(source, Cuts { size: 60, age: Duration::from_secs(60) });
+            Partition::assigned(source, Cuts { size: self.size, age: Duration::from_secs(60) });
         self.partition = Some(partition);
         self.actions = actions;
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use service::clock::monotonic;
 use service::{Config, kafka};
@@ -46,8 +47,7 @@ impl Cluster {
         glance.map_err(|error| self.unreachable(wait, &error.to_string()))
     }
 
-    /// `error`, told with where we looked and what was heard there.
-    pub(crate) fn unreachable(&self, wait: Duration, error: &str) -> Unreachable {
+    fn unreachable(&self, wait: Duration, error: &str) -> Unreachable {
         // librdkafka's log lines are in its main queue. Without assignment there is nothing else in it.
         while self.consumer.poll(Duration::ZERO).is_some() {}
         let heard = self.consumer.context().get().unwrap_or_else(|| error.to_owned());
@@ -56,6 +56,11 @@ impl Cluster {
              (PAGEVIEW_KAFKA__BOOTSTRAP_SERVERS) right?",
             self.servers
         ))
+    }
+
+    /// A question that was not answered, though Kafka was there before.
+    pub(crate) fn refused(&self, error: &KafkaError) -> Unreachable {
+        Unreachable(format!("Kafka at {} cannot tell: {error}", self.servers))
     }
 }
 

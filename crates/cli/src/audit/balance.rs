@@ -1,5 +1,9 @@
 //! Whether every event was counted once: what lies in `raw/` against what was counted, dropped, or is still open.
 
+use std::cmp::Ordering;
+use std::fmt;
+
+use indicatif::HumanCount;
 use s3_sink::Kind;
 use s3_sink::ledger::{Content, Entry};
 
@@ -29,37 +33,42 @@ impl Balance {
     }
 }
 
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { raw, dead_letter_raw, aggregates, late, dead, open, repeats } = *self;
+        let [raw, dead_letter_raw, aggregates, late, dead, open, repeats] =
+            [raw, dead_letter_raw, aggregates, late, dead, open, repeats].map(HumanCount);
+        write!(f, "{raw} in raw/ + {dead_letter_raw} in dead-letter/raw/ = {aggregates} in aggregates/ + ")?;
+        write!(f, "{late} in late/ + {dead} dead + {open} in open windows + {repeats} repeats")
+    }
+}
+
 /// `records(raw/) + records(dead-letter/raw/) = Σ aggregates + Σ late + dead + open + repeats`. It holds when nothing
 /// is on its way.
 pub(super) fn check(ledgers: &[TopicLedger], progress: &Progress, quiet: bool) -> Check {
     let mut check = Check::new("every event is counted once");
     let balance = balance(ledgers, progress, &mut check);
-    let Balance { raw, dead_letter_raw, aggregates, late, dead, open, repeats } = balance;
-    check.compared = format!(
-        "{raw} in raw/ + {dead_letter_raw} in dead-letter/raw/ = {aggregates} in aggregates/ + {late} in late/ + {dead} \
-         dead + {open} in open windows + {repeats} repeats"
-    );
+    check.compared = balance.to_string();
     check.numbers.extend([
-        ("raw", raw),
-        ("dead_letter_raw", dead_letter_raw),
-        ("aggregates", aggregates),
-        ("late", late),
-        ("dead", dead),
-        ("open", open),
-        ("repeats", repeats),
+        ("raw", balance.raw),
+        ("dead_letter_raw", balance.dead_letter_raw),
+        ("aggregates", balance.aggregates),
+        ("late", balance.late),
+        ("dead", balance.dead),
+        ("open", balance.open),
+        ("repeats", balance.repeats),
     ]);
     if !quiet {
-        check
-            .find(Status::NotProvable, "not while something is on its way; --wait 60s waits for its arrival");
+        check.find(Status::NotProvable, "not before all has arrived; --wait 60s waits for it");
     } else if balance.events() != balance.accounted_for() {
         let unknown = check.status == Status::NotProvable || starts_late(ledgers);
         let status = if unknown { Status::NotProvable } else { Status::Violated };
         let (events, accounted) = (balance.events(), balance.accounted_for());
-        let words = match events.checked_sub(accounted) {
-            Some(missing) => format!("{missing} events were not counted"),
-            None => format!("{} events were counted more than once", accounted - events),
+        let words = match events.cmp(&accounted) {
+            Ordering::Greater => "not accounted for",
+            _ => "accounted for, but not in raw/: counted twice, or missing there",
         };
-        check.find(status, format!("{events} events, {accounted} accounted for: {words}"));
+        check.find(status, format!("events {words}: {}", HumanCount(events.abs_diff(accounted))));
         if starts_late(ledgers) {
             check.find(
                 status,
@@ -161,7 +170,7 @@ pub(super) fn check_dead_letters(ledgers: &[TopicLedger], progress: &Progress, q
     check.compared = format!("{dead} written by the aggregator, {kept} in dead-letter/topic/");
     check.numbers.extend([("dead", dead), ("kept", kept)]);
     if !quiet {
-        check.find(Status::NotProvable, "not while something is on its way");
+        check.find(Status::NotProvable, "not before all has arrived");
     } else if dead != kept {
         check.find(
             if starts_late(ledgers) { Status::NotProvable } else { Status::Violated },
@@ -215,12 +224,13 @@ mod tests {
 
     #[test]
     fn one_event_too_few_or_too_many_is_a_violation() {
-        for (aggregates, words) in
-            [(79, "1 events were not counted"), (81, "1 events were counted more than once")]
-        {
+        for (aggregates, words) in [
+            (79, "events not accounted for: 1"),
+            (81, "events accounted for, but not in raw/: counted twice, or missing there: 1"),
+        ] {
             let check = check(&ledgers(99, aggregates, 10), &progress(7, 2, 1), true);
             assert_eq!(check.status, Status::Violated);
-            assert!(check.findings[0].ends_with(words), "{:?}", check.findings);
+            assert!(check.findings[0] == words, "{:?}", check.findings);
         }
     }
 

@@ -1,12 +1,12 @@
 //! `pageviews audit`: whether the promise holds, on a pipeline that may be running.
 //!
 //! ```text
-//! S3     -> reader    -> ledgers  -+-> ledger:   entries tile each partition
-//!        -> keys                  -+-> objects:  listed = there
-//! Kafka  -> positions -> progress -+-> quiet:    everything has arrived
-//!                                  +-> balance:  events = counted + dead + open + repeats
-//! S3     -> aggregates/ -------------> rows:     no minute of a postcode twice
-//!        -> raw/, receipts ----------> receipts: every 202 once
+//! S3    -> reader    -> ledgers  -+-> ledger:    entries tile each partition
+//!       -> keys                  -+-> inventory: listed = there
+//! Kafka -> positions -> progress -+-> quiet:     everything has arrived
+//!                                 +-> balance:   events = counted + dead + open + repeats
+//! S3    -> aggregates/ -------------> rows:      no minute of a postcode twice
+//!       -> raw/, receipt files -----> receipts:  every 202 once
 //! ```
 //! The ledger is read before the objects are listed, and the positions after it: what is fixed or flushed in between is
 //! then recognized as such, and never as a violation.
@@ -14,8 +14,8 @@
 mod balance;
 mod check;
 mod identity;
+mod inventory;
 mod ledger;
-mod objects;
 mod positions;
 mod quiet;
 mod reader;
@@ -37,7 +37,8 @@ use tokio::task::block_in_place;
 
 use crate::arguments::duration;
 use crate::progress;
-use crate::{Verdict, objects as bucket_objects};
+use crate::verdict::Unreachable;
+use crate::{Verdict, objects};
 use ledger::TopicLedger;
 use positions::Positions;
 use quiet::Progress;
@@ -46,6 +47,8 @@ use scan::Load;
 
 /// Between two looks at a pipeline that is waited for.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a cluster that answers may be unable to tell something.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Check the promise: every event in raw/ once, and counted once
 ///
@@ -79,26 +82,27 @@ struct Snapshot {
 pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Verdict> {
     let loads = Load::open(&options.receipts)?;
     let deadline = monotonic() + options.wait;
-    let bucket = bucket_objects::bucket(config).await?;
+    let bucket = objects::bucket(config).await?;
     let topics = topics(&config.pipeline);
     let positions = block_in_place(|| Positions::connect(config, &topics, options.wait.max(LOOK)))?;
     let mut reader = Reader::new(bucket.clone(), &topics);
     let Snapshot { ledgers, progress, keys } = quiet_snapshot(&positions, &mut reader, deadline).await?;
 
-    let quiet = quiet::check(&progress, &objects::in_flight(&ledgers, &progress, &keys));
-    let is_quiet = quiet.status == check::Status::Ok;
+    let identity = block_in_place(|| identity::check(&ledgers, |topic| positions.identity(topic)));
+    let quiet = quiet::check(&progress, &inventory::in_flight(&ledgers, &progress, &keys));
+    let is_settled = check::worst(&[identity.clone(), quiet.clone()]) == check::Status::Ok;
     let mut checks = vec![
-        block_in_place(|| identity::check(&ledgers, |topic| positions.identity(topic))),
+        identity,
         quiet,
         ledger::check(&ledgers),
-        objects::check_listed(&ledgers, &progress, &keys),
-        objects::check_unlisted(&ledgers, &keys),
-        balance::check(&ledgers, &progress, is_quiet),
-        balance::check_dead_letters(&ledgers, &progress, is_quiet),
+        inventory::check_listed(&ledgers, &progress, &keys),
+        inventory::check_unlisted(&ledgers, &keys),
+        balance::check(&ledgers, &progress, is_settled),
+        balance::check_dead_letters(&ledgers, &progress, is_settled),
         scan::rows(&bucket, &ledgers).await?,
     ];
     scan::raw(&bucket, &loads).await?;
-    checks.extend(loads.iter().map(|load| load.check(is_quiet)));
+    checks.extend(loads.iter().map(|load| load.check(is_settled)));
 
     let with_receipts = !loads.is_empty();
     match options.json {
@@ -126,13 +130,23 @@ async fn quiet_snapshot(
     deadline: Instant,
 ) -> anyhow::Result<Snapshot> {
     let mut waiting = progress::Progress::new(0);
+    // A broker that moves a partition or a group cannot tell for a moment.
+    let patience = deadline.max(monotonic() + PATIENCE);
     loop {
-        let snapshot = snapshot(positions, reader).await?;
-        let in_flight = objects::in_flight(&snapshot.ledgers, &snapshot.progress, &snapshot.keys).len();
-        if (snapshot.progress.is_settled() && in_flight == 0) || monotonic() >= deadline {
-            return Ok(snapshot);
+        match snapshot(positions, reader).await {
+            Ok(snapshot) => {
+                let in_flight =
+                    inventory::in_flight(&snapshot.ledgers, &snapshot.progress, &snapshot.keys).len();
+                if (snapshot.progress.is_settled() && in_flight == 0) || monotonic() >= deadline {
+                    return Ok(snapshot);
+                }
+                waiting.update(0, || quiet::words(&snapshot.progress, in_flight));
+            }
+            Err(error) if error.is::<Unreachable>() && monotonic() < patience => {
+                waiting.update(0, || error.to_string());
+            }
+            Err(error) => return Err(error),
         }
-        waiting.update(0, || quiet::words(&snapshot.progress, in_flight));
         pause().await;
     }
 }

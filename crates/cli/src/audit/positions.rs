@@ -15,6 +15,7 @@ use service::{Config, kafka};
 use super::ledger::TopicLedger;
 use super::quiet::{Lag, Point, Progress};
 use crate::kafka::{Cluster, TIMEOUT};
+use crate::verdict::Unreachable;
 
 /// How long one look for records may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -41,6 +42,10 @@ impl Positions {
     ) -> anyhow::Result<Self> {
         let cluster = Cluster::new(config)?;
         let partitions = partitions(&cluster.metadata(wait)?);
+        if let Some((_, topic)) = topics.iter().find(|(_, topic)| !partitions.contains_key(topic)) {
+            let words = format!("there is no topic {topic}; `pageviews topics` makes it");
+            return Err(Unreachable(words).into());
+        }
         let group = &config.pipeline.group_id;
         let writer = |(kind, topic): &(Kind, String)| {
             let consumer = consumer_config(config, kind.group_id()).create()?;
@@ -71,8 +76,7 @@ impl Positions {
         points: BTreeMap<i32, Point>,
     ) -> anyhow::Result<Progress> {
         let mut progress = Progress { points, ..Progress::default() };
-        self.look(ledgers, &mut progress)
-            .map_err(|error| self.cluster.unreachable(TIMEOUT, &error.to_string()))?;
+        self.look(ledgers, &mut progress).map_err(|error| self.cluster.refused(&error))?;
         progress.compare(&self.points()?);
         Ok(progress)
     }
@@ -82,7 +86,7 @@ impl Positions {
         let events = self.writers.iter().find(|(kind, ..)| *kind == Kind::Raw);
         let topic = events.map_or("", |(_, topic, _)| topic);
         let committed = self.committed(&self.aggregator, topic);
-        let committed = committed.map_err(|error| self.cluster.unreachable(TIMEOUT, &error.to_string()))?;
+        let committed = committed.map_err(|error| self.cluster.refused(&error))?;
         let point = |(partition, committed): (i32, Option<(i64, String)>)| {
             let point = match committed {
                 None => Point::None,
@@ -161,6 +165,8 @@ impl Positions {
             assignment.add_partition_offset(topic, *partition, Offset::Offset(*position))?;
         }
         reader.assign(&assignment)?;
+        // A partition that an earlier look has paused stays paused otherwise, through unassign and assign.
+        reader.resume(&assignment)?;
         let (mut lags, deadline) = (Vec::new(), monotonic() + LOOK);
         while !pending.is_empty() && monotonic() < deadline {
             // An error is a broker that is away for a moment, or that stays away until the deadline.

@@ -1,9 +1,9 @@
 //! Whether the pipeline is quiet: everything in the topics is in the bucket, and everything counted is accounted for.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use aggregator::resume_point::ResumePoint;
+use indicatif::HumanCount;
 use s3_sink::Kind;
 
 use super::check::{Check, Status};
@@ -64,18 +64,24 @@ impl Progress {
     }
 }
 
-impl fmt::Display for Lag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { who, topic, partition, position, end } = self;
-        write!(f, "{who} is at {position} of {end} in {topic}/{partition}")
-    }
+/// One line for everybody who lags in a topic.
+fn lags(lags: &[Lag]) -> Vec<String> {
+    let mut by_topic = BTreeMap::<_, Vec<&Lag>>::new();
+    lags.iter().for_each(|lag| by_topic.entry((lag.who, lag.topic.as_str())).or_default().push(lag));
+    let line = |((who, topic), lags): ((&str, &str), Vec<&Lag>)| {
+        let offsets: i64 = lags.iter().map(|lag| lag.end - lag.position).sum();
+        let partitions: Vec<_> = lags.iter().map(|lag| lag.partition.to_string()).collect();
+        let offsets = HumanCount(offsets.unsigned_abs());
+        format!("{who} is {offsets} offsets behind in {topic}, partitions {}", partitions.join(", "))
+    };
+    by_topic.into_iter().map(line).collect()
 }
 
 /// Whether nothing is on its way: `in_flight` are objects that are being written.
 pub(super) fn check(progress: &Progress, in_flight: &[&str]) -> Check {
     let mut check = Check::new("the pipeline is quiet");
-    for lag in &progress.lags {
-        check.find(Status::NotProvable, lag.to_string());
+    for line in lags(&progress.lags) {
+        check.find(Status::NotProvable, line);
     }
     for partition in &progress.moved {
         check.find(Status::NotProvable, format!("the aggregator is counting partition {partition}"));
@@ -88,13 +94,12 @@ pub(super) fn check(progress: &Progress, in_flight: &[&str]) -> Check {
     check
 }
 
-/// One line about what is waited for.
+/// What is waited for.
 pub(super) fn words(progress: &Progress, in_flight: usize) -> String {
-    let behind: i64 = progress.lags.iter().map(|lag| lag.end - lag.position).sum();
-    match progress.lags.first() {
-        Some(first) => format!("waiting for {behind} offsets; {first}"),
-        None if !progress.moved.is_empty() => "waiting for the aggregator".to_owned(),
-        None => format!("waiting for {in_flight} objects that are being written"),
+    match lags(&progress.lags).as_slice() {
+        [] if !progress.moved.is_empty() => "waiting: the aggregator is counting".to_owned(),
+        [] => format!("waiting: {in_flight} objects are being written"),
+        lines => format!("waiting: {}", lines.join("; ")),
     }
 }
 
@@ -104,12 +109,22 @@ mod tests {
 
     #[test]
     fn whoever_lags_is_named() {
-        let lag = Lag { who: "aggregator", topic: "pageviews".to_owned(), partition: 2, position: 7, end: 9 };
-        let progress = Progress { lags: vec![lag], positions: 3, ..Progress::default() };
+        let lag = |who, partition| {
+            let topic = "pageviews".to_owned();
+            Lag { who, topic, partition, position: 7, end: 1009 }
+        };
+        let lags = vec![lag("s3-sink", 2), lag("s3-sink", 4), lag("aggregator", 1)];
+        let progress = Progress { lags, positions: 3, ..Progress::default() };
         let check = check(&progress, &[]);
         assert_eq!(check.status, Status::NotProvable);
-        assert_eq!(check.findings, ["aggregator is at 7 of 9 in pageviews/2"]);
-        assert_eq!(words(&progress, 0), "waiting for 2 offsets; aggregator is at 7 of 9 in pageviews/2");
+        assert_eq!(
+            check.findings,
+            [
+                "aggregator is 1,002 offsets behind in pageviews, partitions 1",
+                "s3-sink is 2,004 offsets behind in pageviews, partitions 2, 4",
+            ]
+        );
+        assert!(words(&progress, 0).starts_with("waiting: aggregator is 1,002 offsets behind"));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use s3_sink::Kind;
 use s3_sink::bucket::Bucket;
 use s3_sink::object_name;
 
+use super::inventory::FOLDERS;
 use super::ledger::{Document, TopicLedger};
-use super::objects::FOLDERS;
 use crate::objects;
 use crate::progress::Progress;
 

@@ -106,16 +106,14 @@ impl Found {
 
     /// Adds a finding to `check`, if anything was found.
     fn tell(&self, check: &mut Check, status: Status, words: &str) {
+        let mut examples: Vec<_> = self.examples.iter().map(u64::to_string).collect();
+        if self.count > examples.len() as u64 && !examples.is_empty() {
+            examples.push("…".to_owned());
+        }
+        let examples =
+            if examples.is_empty() { String::new() } else { format!(" (user_id {})", examples.join(", ")) };
         if self.count > 0 {
-            let examples: Vec<_> = self.examples.iter().map(u64::to_string).collect();
-            let (count, examples) = (HumanCount(self.count), examples.join(", "));
-            check.find(
-                status,
-                format!(
-                    "{count} {words} (user_id {examples}{})",
-                    if self.count > EXAMPLES as u64 { ", …" } else { "" }
-                ),
-            );
+            check.find(status, format!("{words}: {}{examples}", HumanCount(self.count)));
         }
     }
 
@@ -157,44 +155,40 @@ pub(super) fn check(name: &str, receipts: &Receipts, marks: &Marks, quiet: bool)
 
     let mut check = Check::new(format!("receipts of {name}"));
     let missing = if quiet { Status::Violated } else { Status::NotProvable };
-    accepted.never.tell(&mut check, missing, "events were accepted and are not in raw/");
-    accepted.again.tell(
-        &mut check,
-        Status::Violated,
-        "events were accepted once and are in raw/ more than once",
-    );
-    unknown.again.tell(&mut check, Status::Violated, "events were sent once and are in raw/ more than once");
+    accepted.never.tell(&mut check, missing, "accepted, and not in raw/");
+    accepted.again.tell(&mut check, Status::Violated, "accepted once, and more than once in raw/");
+    unknown.again.tell(&mut check, Status::Violated, "sent once, and more than once in raw/");
     let stored = Found { count: refused.once.and(&refused.again), ..refused.once };
-    stored.tell(&mut check, Status::Violated, "events were refused or never sent and are in raw/");
+    stored.tell(&mut check, Status::Violated, "refused or never sent, and in raw/");
     if receipts.used.is_some() {
         let stored = Found { count: unlisted.once.and(&unlisted.again), ..unlisted.once };
-        stored.tell(&mut check, Status::Violated, "events are in raw/ that the load has no receipt for");
+        stored.tell(&mut check, Status::Violated, "in raw/ without a receipt");
     } else {
-        unlisted.again.tell(
-            &mut check,
-            Status::Violated,
-            "events were sent once and are in raw/ more than once",
-        );
+        unlisted.again.tell(&mut check, Status::Violated, "sent once, and more than once in raw/");
         unknown.once.count += unlisted.once.count;
     }
     let beyond = Found { count: marks.beyond.load(Ordering::Relaxed), examples: Vec::new() };
-    beyond.tell(&mut check, Status::Violated, "events are in raw/ that the load never sent");
+    beyond.tell(&mut check, Status::Violated, "in raw/ and never sent");
 
-    let (told, stored) = (receipts.count(Answer::Accepted), HumanCount(accepted.once.count));
-    check.compared = format!(
-        "{} accepted, {stored} in raw/ once; {} of {} unknown are in raw/",
-        HumanCount(told),
-        HumanCount(unknown.once.count),
-        if receipts.used.is_some() {
-            HumanCount(receipts.count(Answer::Unknown)).to_string()
-        } else {
-            "some".to_owned()
-        },
-    );
+    if accepted.once.count == 0 && accepted.again.count > 0 {
+        check.find(
+            Status::Violated,
+            "nothing is there once: another load with the same --seed looks like this",
+        );
+    }
+
+    let (told, untold) = (receipts.count(Answer::Accepted), receipts.count(Answer::Unknown));
+    let [told_, once, stored, untold_] =
+        [told, accepted.once.count, unknown.once.count, untold].map(HumanCount);
+    let rest = match receipts.used {
+        Some(_) => format!("{stored} of {untold_} unknown are in raw/"),
+        None => format!("the load was killed, and {stored} without an answer are in raw/"),
+    };
+    check.compared = format!("{told_} accepted, {once} in raw/ once; {rest}");
     check.numbers.extend([
         ("accepted", told),
         ("accepted_stored_once", accepted.once.count),
-        ("unknown", receipts.count(Answer::Unknown)),
+        ("unknown", untold),
         ("unknown_stored", unknown.once.count),
         ("refused", receipts.count(Answer::Refused)),
     ]);
@@ -238,23 +232,23 @@ mod tests {
     fn an_accepted_event_that_is_missing_is_a_violation_once_all_is_quiet() {
         let check = judge(Some(40), 1001..1010, true);
         assert_eq!(check.status, Status::Violated);
-        assert_eq!(check.findings, ["1 events were accepted and are not in raw/ (user_id 1000)"]);
+        assert_eq!(check.findings, ["accepted, and not in raw/: 1 (user_id 1000)"]);
         assert_eq!(judge(Some(40), 1001..1010, false).status, Status::NotProvable);
     }
 
     #[test]
     fn every_other_violation_is_named() {
         for (more, words) in [
-            (1003, "1 events were accepted once and are in raw/ more than once (user_id 1003)"),
-            (1025, "1 events were refused or never sent and are in raw/ (user_id 1025)"),
-            (1035, "1 events are in raw/ that the load has no receipt for (user_id 1035)"),
-            (9_000_000, "1 events are in raw/ that the load never sent (user_id )"),
+            (1003, "accepted once, and more than once in raw/: 1 (user_id 1003)"),
+            (1025, "refused or never sent, and in raw/: 1 (user_id 1025)"),
+            (1035, "in raw/ without a receipt: 1 (user_id 1035)"),
+            (9_000_000, "in raw/ and never sent: 1"),
         ] {
             let check = judge(Some(40), (1000..1010).chain([more]), false);
             assert_eq!((check.status, check.findings), (Status::Violated, vec![words.to_owned()]));
         }
         let twice = judge(Some(40), (1000..1010).chain([1015, 1015]), true);
-        assert_eq!(twice.findings, ["1 events were sent once and are in raw/ more than once (user_id 1015)"]);
+        assert_eq!(twice.findings, ["sent once, and more than once in raw/: 1 (user_id 1015)"]);
     }
 
     #[test]

@@ -20,11 +20,17 @@ headline "load for ${DEMO_DURATION:=30s}, ${DEMO_RATE:=5000} events a second"
 "$pageviews" generate --rate "$DEMO_RATE" --duration "$DEMO_DURATION" --receipts "$receipts"
 
 # The last event's minute ends; grace (5 s), idle timeout (10 s) and flush interval (10 s) of the local profile pass.
-for ((left = 60 - $(date +%s) % 60 + 30; left > 0; left--)); do
-  printf '\rthe last windows are closed and written in %2d s ' "$left"
-  sleep 1
-done
-echo
+left=$((60 - $(date +%s) % 60 + 30))
+if [ -t 1 ]; then
+  for (( ; left > 0; left--)); do
+    printf '\rthe last windows are closed and written in %2d s ' "$left"
+    sleep 1
+  done
+  echo
+else
+  echo "the last windows are closed and written in $left s"
+  sleep "$left"
+fi
 
 headline "the top postcodes"
 "$pageviews" counts --top 10 --bars

@@ -22,6 +22,11 @@ fn main() -> ExitCode {
     let result =
         runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(commands::run(args)));
     result.unwrap_or_else(|error| {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+            // `stack logs | head` has seen enough.
+            return ExitCode::SUCCESS;
+        }
         let _ = writeln!(std::io::stderr(), "{error:#}");
         ExitCode::from(error.downcast_ref::<stack::Error>().map_or(1, stack::Error::exit_code))
     })

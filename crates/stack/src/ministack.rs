@@ -18,7 +18,7 @@ pub(crate) struct MiniStack {
 
 impl MiniStack {
     pub(crate) fn prepare(&self) -> Result<()> {
-        for folder in [self.state(), self.objects()] {
+        for folder in [self.state(), self.objects(), self.scratch()] {
             std::fs::create_dir_all(&folder).context(|| format!("cannot create {}", folder.display()))?;
         }
         Ok(())
@@ -31,6 +31,8 @@ impl MiniStack {
         command.env("PERSIST_STATE", "1").env("STATE_DIR", self.state());
         command.env("S3_PERSIST", "1").env("S3_DATA_DIR", self.objects());
         command.env("GATEWAY_PORT", ports.s3.to_string()).env("BIND_HOST", "127.0.0.1");
+        // It writes a pid file, named after the port only.
+        command.env("TMPDIR", self.scratch());
         command.env("PYTHONUNBUFFERED", "1").env("LOG_LEVEL", "WARNING");
         command
     }
@@ -41,6 +43,10 @@ impl MiniStack {
 
     fn objects(&self) -> PathBuf {
         self.folder.join("objects")
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.folder.join("tmp")
     }
 }
 

@@ -10,7 +10,7 @@ use crate::process::Process;
 use crate::stack::Stack;
 use crate::stop::stop_together;
 use crate::watch::Probe;
-use crate::{Replica, Service, Signal};
+use crate::{Replica, Service, Signal, ports};
 
 impl Stack {
     /// Brings a service to this many replicas: the highest numbers go first. Returns when all are ready.
@@ -32,6 +32,10 @@ impl Stack {
             now.truncate(wanted);
         }
         let first = u16::try_from(now.len()).unwrap_or(limit) + 1;
+        // Only the ports that are theirs alone: the API's is shared.
+        let of =
+            |number| (self.options.ports.health(service, number), Replica { service, number }.to_string());
+        ports::check_free((first..=replicas).map(of))?;
         for number in first..=replicas {
             let process = self.new_replica(Replica { service, number });
             process.start().await;

@@ -77,6 +77,8 @@ struct Snapshot {
     ledgers: Vec<TopicLedger>,
     progress: Progress,
     keys: BTreeSet<String>,
+    /// Objects that the ledger lists and that are being written.
+    in_flight: usize,
 }
 
 pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Verdict> {
@@ -86,10 +88,11 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
     let topics = topics(&config.pipeline);
     let positions = block_in_place(|| Positions::connect(config, &topics, options.wait.max(LOOK)))?;
     let mut reader = Reader::new(bucket.clone(), &topics);
-    let Snapshot { ledgers, progress, keys } = quiet_snapshot(&positions, &mut reader, deadline).await?;
+    let Snapshot { ledgers, progress, keys, in_flight } =
+        quiet_snapshot(&positions, &mut reader, deadline).await?;
 
     let identity = block_in_place(|| identity::check(&ledgers, |topic| positions.identity(topic)));
-    let quiet = quiet::check(&progress, &inventory::in_flight(&ledgers, &progress, &keys));
+    let quiet = quiet::check(&progress, in_flight);
     let is_settled = check::worst(&[identity.clone(), quiet.clone()]) == check::Status::Ok;
     let mut checks = vec![
         identity,
@@ -133,14 +136,18 @@ async fn quiet_snapshot(
     // A broker that moves a partition or a group cannot tell for a moment.
     let patience = deadline.max(monotonic() + PATIENCE);
     loop {
-        match snapshot(positions, reader).await {
-            Ok(snapshot) => {
-                let in_flight =
-                    inventory::in_flight(&snapshot.ledgers, &snapshot.progress, &snapshot.keys).len();
-                if (snapshot.progress.is_settled() && in_flight == 0) || monotonic() >= deadline {
-                    return Ok(snapshot);
+        match look(positions, reader).await {
+            Ok((ledgers, progress)) => {
+                let is_over = monotonic() >= deadline;
+                let mut in_flight = 0;
+                if progress.is_settled() || is_over {
+                    let keys = reader.keys().await?;
+                    in_flight = inventory::in_flight(&ledgers, &progress, &keys);
+                    if in_flight == 0 || is_over {
+                        return Ok(Snapshot { ledgers, progress, keys, in_flight });
+                    }
                 }
-                waiting.update(0, || quiet::words(&snapshot.progress, in_flight));
+                waiting.update(0, || quiet::words(&progress, in_flight));
             }
             Err(error) if error.is::<Unreachable>() && monotonic() < patience => {
                 waiting.update(0, || error.to_string());
@@ -151,12 +158,11 @@ async fn quiet_snapshot(
     }
 }
 
-async fn snapshot(positions: &Positions, reader: &mut Reader) -> anyhow::Result<Snapshot> {
+async fn look(positions: &Positions, reader: &mut Reader) -> anyhow::Result<(Vec<TopicLedger>, Progress)> {
     let points = block_in_place(|| positions.points())?;
     let ledgers = reader.ledgers().await?;
     let progress = block_in_place(|| positions.progress(&ledgers, points))?;
-    let keys = reader.keys().await?;
-    Ok(Snapshot { ledgers, progress, keys })
+    Ok((ledgers, progress))
 }
 
 #[expect(clippy::disallowed_methods, reason = "polls systems that announce nothing")]

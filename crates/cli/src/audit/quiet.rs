@@ -77,8 +77,8 @@ fn lags(lags: &[Lag]) -> Vec<String> {
     by_topic.into_iter().map(line).collect()
 }
 
-/// Whether nothing is on its way: `in_flight` are objects that are being written.
-pub(super) fn check(progress: &Progress, in_flight: &[&str]) -> Check {
+/// Whether nothing is on its way; `in_flight` objects are being written.
+pub(super) fn check(progress: &Progress, in_flight: usize) -> Check {
     let mut check = Check::new("the pipeline is quiet");
     for line in lags(&progress.lags) {
         check.find(Status::NotProvable, line);
@@ -86,8 +86,8 @@ pub(super) fn check(progress: &Progress, in_flight: &[&str]) -> Check {
     for partition in &progress.moved {
         check.find(Status::NotProvable, format!("the aggregator is counting partition {partition}"));
     }
-    if !in_flight.is_empty() {
-        check.find(Status::NotProvable, format!("{} objects are being written", in_flight.len()));
+    if in_flight > 0 {
+        check.find(Status::NotProvable, format!("{in_flight} objects are being written"));
     }
     check.compared =
         format!("{} positions of sink and aggregator with the ends of the topics", progress.positions);
@@ -115,7 +115,7 @@ mod tests {
         };
         let lags = vec![lag("s3-sink", 2), lag("s3-sink", 4), lag("aggregator", 1)];
         let progress = Progress { lags, positions: 3, ..Progress::default() };
-        let check = check(&progress, &[]);
+        let check = check(&progress, 0);
         assert_eq!(check.status, Status::NotProvable);
         assert_eq!(
             check.findings,
@@ -135,12 +135,12 @@ mod tests {
         assert!(progress.is_settled());
         progress.compare(&at(8));
         assert_eq!((progress.is_settled(), progress.moved.as_slice()), (false, &[0][..]));
-        assert_eq!(check(&progress, &[]).status, Status::NotProvable);
+        assert_eq!(check(&progress, 0).status, Status::NotProvable);
     }
 
     #[test]
     fn objects_on_their_way_are_not_quiet_either() {
-        assert_eq!(check(&Progress::default(), &["raw/x"]).status, Status::NotProvable);
-        assert_eq!(check(&Progress::default(), &[]).status, Status::Ok);
+        assert_eq!(check(&Progress::default(), 1).status, Status::NotProvable);
+        assert_eq!(check(&Progress::default(), 0).status, Status::Ok);
     }
 }

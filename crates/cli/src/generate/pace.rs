@@ -27,8 +27,9 @@ pub(super) struct Request {
 impl Pace {
     /// `rate` events a second, zero for as fast as it goes, `batch` a request, for `duration`.
     pub(super) fn new(rate: u64, batch: u64, duration: Duration) -> Self {
-        let interval =
-            if rate == 0 { Duration::ZERO } else { Duration::from_secs_f64(batch as f64 / rate as f64) };
+        // Rounded up: a second never holds more than `rate`.
+        let interval = if rate == 0 { 0 } else { (batch * 1_000_000_000).div_ceil(rate) };
+        let interval = Duration::from_nanos(interval);
         Self { batch, interval, duration, due: Duration::ZERO, next: 0 }
     }
 
@@ -65,6 +66,13 @@ mod tests {
         let mut pace = Pace::new(200, 100, Duration::from_secs(2));
         assert_eq!(dues(&mut pace, 0.0, 9), [0.0, 0.5, 1.0, 1.5]);
         assert_eq!(pace.handed_out(), 400);
+    }
+
+    #[test]
+    fn a_rate_that_does_not_divide_a_second_is_kept() {
+        let mut pace = Pace::new(3000, 1, Duration::from_secs(1));
+        let requests = std::iter::from_fn(|| pace.next(Duration::ZERO));
+        assert_eq!(requests.count(), 3000);
     }
 
     #[test]

@@ -49,7 +49,9 @@ pub fn check_content(content_type: Option<&str>, content_encoding: Option<&str>)
             return Err(Problem::unsupported(detail));
         }
         None => {
-            return Err(Problem::unsupported("Content-Type is missing: send JSON as application/json".into()));
+            return Err(Problem::unsupported(
+                "Content-Type is missing: send JSON as application/json".into(),
+            ));
         }
     }
     match content_encoding {

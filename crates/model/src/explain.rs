@@ -31,7 +31,8 @@ const EVENT_ID: &str = "must be a string of 1 to 64 visible ASCII characters";
 #[must_use]
 pub fn explain(json: &[u8]) -> Vec<FieldError> {
     if json.len() > Pageview::MAX_BYTES {
-        let detail = format!("is {} bytes long: one event may have at most {}", json.len(), Pageview::MAX_BYTES);
+        let detail =
+            format!("is {} bytes long: one event may have at most {}", json.len(), Pageview::MAX_BYTES);
         return whole(Reason::TooLarge, detail);
     }
     let text = match std::str::from_utf8(json) {
@@ -42,7 +43,10 @@ pub fn explain(json: &[u8]) -> Vec<FieldError> {
     let fields = match reader.deserialize_map(KnownFields).and_then(|fields| reader.end().map(|()| fields)) {
         Ok(fields) => fields,
         Err(error) if error.is_data() => {
-            return whole(Reason::NotAnObject, "must be a JSON object with user_id, postcode, webpage and timestamp".into());
+            return whole(
+                Reason::NotAnObject,
+                "must be a JSON object with user_id, postcode, webpage and timestamp".into(),
+            );
         }
         Err(error) => return whole(Reason::MalformedJson, format!("is not valid JSON: {error}")),
     };
@@ -157,8 +161,12 @@ mod tests {
 
     /// A valid event with one field replaced by raw JSON, or left out.
     fn event(field: &str, value: Option<&str>) -> String {
-        let fields = [("user_id", "1"), ("postcode", r#""N1""#), ("webpage", r#""w""#), ("timestamp", "1611662684")];
-        let kept = fields.iter().filter(|(name, _)| *name != field).map(|(name, value)| format!(r#""{name}":{value}"#));
+        let fields =
+            [("user_id", "1"), ("postcode", r#""N1""#), ("webpage", r#""w""#), ("timestamp", "1611662684")];
+        let kept = fields
+            .iter()
+            .filter(|(name, _)| *name != field)
+            .map(|(name, value)| format!(r#""{name}":{value}"#));
         let replaced = value.map(|value| format!(r#""{field}":{value}"#));
         format!("{{{}}}", kept.chain(replaced).collect::<Vec<_>>().join(","))
     }

@@ -42,9 +42,10 @@ impl<'a> Pageview<'a> {
             return Err(Reason::TooLarge);
         }
         let text = std::str::from_utf8(json).map_err(|_| Reason::MalformedJson)?;
-        serde_json::from_str::<Wire<'a>>(text).ok().and_then(Wire::into_pageview).ok_or_else(|| {
-            explain(json).first().map_or(Reason::MalformedJson, |error| error.reason)
-        })
+        serde_json::from_str::<Wire<'a>>(text)
+            .ok()
+            .and_then(Wire::into_pageview)
+            .ok_or_else(|| explain(json).first().map_or(Reason::MalformedJson, |error| error.reason))
     }
 
     /// The minute it counts in.

@@ -122,12 +122,12 @@ impl Bucket {
     /// # Errors
     /// [`Error`] says why not.
     pub async fn check(&self) -> Result<(), Error> {
-        let head = self.client.head_bucket().bucket(&self.name).send().await;
-        head.map(drop).map_err(|error| match self.error("HEAD", "", error) {
+        match self.client.head_bucket().bucket(&self.name).send().await {
+            Ok(_) => Ok(()),
             // HEAD has no body that would say which 404 it is.
-            Error { kind: Kind::Other, detail, .. } if detail.starts_with("404") => self.no_bucket("HEAD"),
-            error => error,
-        })
+            Err(error) if status(&error) == Some(404) => Err(self.no_bucket("HEAD")),
+            Err(error) => Err(self.error("HEAD", "", error)),
+        }
     }
 
     /// Writes `object` unless its key is taken.

@@ -1,8 +1,9 @@
 //! The consumer of one writer: a thin layer over rdkafka that starts every partition paused, because where it is read
 //! from is for the ledger to say.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -40,15 +41,16 @@ pub(crate) struct Consumer {
 
 struct Context {
     changes: Sender<Change>,
-    /// Commits sent and not answered.
-    commits: AtomicI64,
+    /// The last commit of each partition that was not answered yet. librdkafka leaves some unanswered over a rebalance;
+    /// the next one of the partition takes their place.
+    commits: Mutex<BTreeMap<i32, i64>>,
 }
 
 impl Consumer {
     pub(crate) fn subscribe(config: &ClientConfig, topic: &str) -> KafkaResult<Self> {
         let (sender, changes) = channel();
         let inner: BaseConsumer<Context> =
-            config.create_with_context(Context { changes: sender, commits: AtomicI64::new(0) })?;
+            config.create_with_context(Context { changes: sender, commits: Mutex::default() })?;
         inner.subscribe(&[topic])?;
         Ok(Self { inner, topic: topic.to_owned(), changes })
     }
@@ -115,13 +117,14 @@ impl Consumer {
         element.set_offset(Offset::Offset(hint.committed))?;
         element.set_metadata(hint.metadata());
         self.inner.commit(&list, CommitMode::Async)?;
-        self.inner.context().commits.fetch_add(1, Ordering::Relaxed);
+        self.inner.context().commits().insert(partition, hint.committed);
         Ok(())
     }
 
-    /// Whether every commit sent was answered, well or not.
-    pub(crate) fn commits_answered(&self) -> bool {
-        self.inner.context().commits.load(Ordering::Relaxed) <= 0
+    /// Whether the last commit of each of `partitions` was answered, well or not.
+    pub(crate) fn commits_answered<'a>(&self, mut partitions: impl Iterator<Item = &'a i32>) -> bool {
+        let commits = self.inner.context().commits();
+        !partitions.any(|partition| commits.contains_key(partition))
     }
 
     fn list(&self, partitions: &[i32]) -> TopicPartitionList {
@@ -130,6 +133,12 @@ impl Consumer {
             list.add_partition(&self.topic, *partition);
         }
         list
+    }
+}
+
+impl Context {
+    fn commits(&self) -> MutexGuard<'_, BTreeMap<i32, i64>> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,8 +176,13 @@ impl ConsumerContext for Context {
 
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, _: &Rebalance<'_>) {}
 
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        self.commits.fetch_sub(1, Ordering::Relaxed);
+    fn commit_callback(&self, result: KafkaResult<()>, list: &TopicPartitionList) {
+        for element in list.elements() {
+            let mut commits = self.commits();
+            if commits.get(&element.partition()).copied() == element.offset().to_raw() {
+                commits.remove(&element.partition());
+            }
+        }
         if let Err(error) = result {
             // A hint lost is a longer list at the next start.
             tracing::debug!(%error, "commit");

@@ -39,6 +39,8 @@ pub enum Found {
         from: i64,
         /// The start of the last range, all of whose objects were written; `None` if there is none yet.
         completed: Option<i64>,
+        /// Whether the committed offset says the same; if not, lag monitors see a lag that is none.
+        committed: bool,
     },
     /// By writing the last range again: it was fixed, and its owner died before all objects were there.
     Redo {
@@ -144,7 +146,8 @@ pub fn decide(last: Last, hint: Option<Hint>, log: Log) -> Found {
     } else if log.end < from {
         Found::Blocked(Blocked::Behind { frontier: from, log_end: log.end })
     } else {
-        Found::Continue { from, completed }
+        let committed = hint.is_some_and(|hint| completed.is_some_and(|start| hint.completed(start, from)));
+        Found::Continue { from, completed, committed }
     }
 }
 
@@ -184,7 +187,8 @@ mod tests {
     fn told(last: Last, hint: Option<(i64, i64)>, log: Log) -> String {
         let hint = hint.map(|(committed, ledger)| Hint { committed, ledger });
         match decide(last, hint, log) {
-            Found::Continue { from, completed } => format!("continue {from} {completed:?}"),
+            Found::Continue { from, completed, committed: false } => format!("continue {from} {completed:?}"),
+            Found::Continue { from, .. } => format!("continue {from}, as committed"),
             Found::Redo { entry, from } => format!("redo [{}, {}) from {from}", entry.start, entry.end),
             Found::Blocked(Blocked::Lost { frontier, log_start }) => {
                 format!("lost [{frontier}, {log_start})")
@@ -201,8 +205,10 @@ mod tests {
         let lost = Last::Entry { entry: entry(Content::Lost), complete: false };
         assert_eq!(told(lost, None, LOG), "continue 20 Some(10)");
         assert_eq!(told(last(true), None, LOG), "continue 20 Some(10)");
-        assert_eq!(told(last(false), Some((20, 10)), LOG), "continue 20 Some(10)");
-        assert_eq!(told(last(false), Some((25, 10)), LOG), "continue 20 Some(10)");
+        assert_eq!(told(last(true), Some((12, 0)), LOG), "continue 20 Some(10)");
+        assert_eq!(told(last(true), Some((20, 10)), LOG), "continue 20, as committed");
+        assert_eq!(told(last(false), Some((20, 10)), LOG), "continue 20, as committed");
+        assert_eq!(told(last(false), Some((25, 10)), LOG), "continue 20, as committed");
         assert_eq!(told(last(false), None, LOG), "redo [10, 20) from 10");
     }
 

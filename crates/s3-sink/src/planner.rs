@@ -157,10 +157,11 @@ impl Partition {
             return Vec::new();
         }
         match found {
-            Found::Continue { from, completed } => {
+            Found::Continue { from, completed, committed } => {
                 self.completed = completed;
                 self.state = State::Filling(None);
-                vec![self.read(from)]
+                let hint = completed.filter(|_| !committed).map(|ledger| Hint { committed: from, ledger });
+                hint.map(Action::Commit).into_iter().chain([self.read(from)]).collect()
             }
             Found::Redo { entry, from } => {
                 self.position = from;

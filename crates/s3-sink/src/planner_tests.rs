@@ -28,7 +28,7 @@ impl Scene {
     /// One that reads from offset 10.
     fn reading(size: usize) -> Self {
         let mut scene = Self::assigned(size);
-        assert_eq!(scene.found(Found::Continue { from: 10, completed: None }), "read 10");
+        assert_eq!(scene.found(Found::Continue { from: 10, completed: None, committed: false }), "read 10");
         scene
     }
 
@@ -101,7 +101,7 @@ impl Scene {
 fn nothing_is_taken_before_the_frontier_is_known() {
     let mut scene = Scene::assigned(1000);
     assert_eq!(scene.push(0), "");
-    assert_eq!(scene.found(Found::Continue { from: 10, completed: None }), "read 10");
+    assert_eq!(scene.found(Found::Continue { from: 10, completed: None, committed: false }), "read 10");
     assert_eq!(scene.push(9), "", "a record from before the seek");
     assert_eq!(scene.push(12), "");
     assert_eq!(scene.push(12), "", "the same record once more");
@@ -164,7 +164,8 @@ fn another_owners_entry_is_adopted_by_looking_again() {
     assert_eq!(scene.told(actions), "pause find");
     assert_eq!(scene.push(13), "");
     assert_eq!(scene.written(10), "", "that write is no longer ours to wait for");
-    assert_eq!(scene.found(Found::Continue { from: 11, completed: Some(10) }), "read 11");
+    let found = Found::Continue { from: 11, completed: Some(10), committed: false };
+    assert_eq!(scene.found(found), "commit 11 v1 ledger=10 read 11");
     assert_eq!(scene.push(11), "");
     assert_eq!(scene.cut(Cause::Memory), "write [11, 12) Memory");
 }
@@ -243,7 +244,7 @@ fn a_drain_writes_what_is_there_and_takes_no_more() {
     let mut finding = Scene::assigned(20);
     finding.partition.drain(&mut finding.gzip);
     assert!(finding.partition.drained());
-    assert_eq!(finding.found(Found::Continue { from: 0, completed: None }), "");
+    assert_eq!(finding.found(Found::Continue { from: 0, completed: None, committed: false }), "");
 }
 
 #[test]
@@ -286,5 +287,5 @@ fn a_conflict_parks_and_a_late_answer_changes_nothing() {
     let actions = scene.partition.park(Blocked::Unrepeatable { key: "k".to_owned() });
     assert!(scene.told(actions).starts_with("pause parked"));
     assert_eq!(scene.written(10), "");
-    assert_eq!(scene.found(Found::Continue { from: 1, completed: None }), "");
+    assert_eq!(scene.found(Found::Continue { from: 1, completed: None, committed: false }), "");
 }

@@ -58,6 +58,7 @@ pub(crate) struct Writer {
     assignments: u64,
     /// When the writer must have stopped; `None` while nobody asked it to.
     stop_by: Option<Instant>,
+    drained_since: Option<Instant>,
     next_look: Instant,
 }
 
@@ -105,6 +106,7 @@ impl Writer {
             surroundings,
             assignments: 0,
             stop_by: None,
+            drained_since: None,
             next_look: clock::monotonic(),
         }
     }
@@ -400,11 +402,13 @@ impl Writer {
             return false;
         };
         let drained = self.assigned.values().all(|assigned| assigned.partition.drained());
-        if drained && self.consumer.commits_answered() {
-            return true;
+        if drained {
+            // The commits are hints: worth a moment, and no more.
+            let since = *self.drained_since.get_or_insert(now);
+            return self.consumer.commits_answered(self.assigned.keys()) || now - since >= PAUSE;
         }
         if now >= stop_by {
-            tracing::warn!(writer = %self.kind, drained, "out of time: what is not written is left to the next owner");
+            tracing::warn!(writer = %self.kind, "out of time: what is not written is left to the next owner");
         }
         now >= stop_by
     }

@@ -82,7 +82,7 @@ fn places(options: &Options, home: &Home) -> String {
     let first = |service| format!("http://localhost:{}", ports.health(service, 1));
     format!(
         "
-  API        http://localhost:{api}/api/pageviews   (described at http://localhost:{api}/docs)
+  API        http://localhost:{api}/api/pageviews
   health     {ingest}/actuator/health  {aggregator}/…  {sink}/…
   metrics    {ingest}/metrics  {aggregator}/…  {sink}/…
   Kafka      localhost:{kafka}

@@ -1,6 +1,6 @@
 //! The endpoints that every service has: health and metrics.
 //!
-//! ingest-api answers them beside its own routes; the other services serve them with [`serve`].
+//! ingest-api answers them beside its own routes; for the other services the frame in `program` serves them.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

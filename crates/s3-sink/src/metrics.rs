@@ -31,7 +31,11 @@ pub(crate) fn describe() {
         "Attempts that S3 did not answer well (labels writer; kind = no_bucket, denied, busy, unreachable, other). \
          They are tried again: a rate that stays is an outage"
     );
-    describe_histogram!(DURATION, Unit::Seconds, "How long one PUT took that was answered (label writer)");
+    describe_histogram!(
+        DURATION,
+        Unit::Seconds,
+        "How long one PUT took that was answered, of an object or a document of the ledger (label writer)"
+    );
     describe_counter!(BYTES, Unit::Bytes, "Bytes written to S3, as encoded (label writer): what is paid for");
     describe_counter!(RECORDS, "Records written to S3 (label writer)");
     describe_counter!(
@@ -55,7 +59,7 @@ pub(crate) fn describe() {
     describe_gauge!(
         BUFFERED,
         Unit::Bytes,
-        "Bytes in memory that are filling or being written (label writer)"
+        "Bytes in memory that wait for their range to be cut (label writer)"
     );
     describe_gauge!(
         PAUSED,
@@ -134,8 +138,8 @@ pub(crate) fn record_outdone(kind: Kind) {
 /// What a writer holds at the moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Holding {
-    /// Bytes filling and being written.
-    pub(crate) bytes: usize,
+    /// Bytes of ranges that are filling.
+    pub(crate) filling: usize,
     /// Partitions not read for now.
     pub(crate) paused: usize,
     /// Partitions stopped for good.
@@ -146,7 +150,7 @@ pub(crate) struct Holding {
 
 /// Shows what a writer holds.
 pub(crate) fn show(kind: Kind, holding: Holding) {
-    gauge!(BUFFERED, "writer" => kind.name()).set(holding.bytes as f64);
+    gauge!(BUFFERED, "writer" => kind.name()).set(holding.filling as f64);
     gauge!(PAUSED, "writer" => kind.name()).set(holding.paused as f64);
     gauge!(PARKED, "writer" => kind.name()).set(holding.parked as f64);
     gauge!(OLDEST, "writer" => kind.name()).set(holding.oldest.as_secs_f64());

@@ -380,7 +380,7 @@ impl Writer {
         let partitions = || self.assigned.values().map(|assigned| &assigned.partition);
         let parked: Vec<_> = self.assigned.values().filter_map(|assigned| assigned.parked.clone()).collect();
         let holding = Holding {
-            bytes: partitions().map(Partition::filling).sum(),
+            filling: partitions().map(Partition::filling).sum(),
             paused: partitions().filter(|partition| partition.paused()).count(),
             parked: parked.len(),
             oldest: partitions()

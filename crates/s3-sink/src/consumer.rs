@@ -70,8 +70,8 @@ impl Consumer {
     }
 
     /// Whether a broker answers.
-    pub(crate) fn ask(&self) -> KafkaResult<()> {
-        self.inner.fetch_metadata(Some(&self.topic), TIMEOUT).map(drop)
+    pub(crate) fn reaches_kafka(&self) -> bool {
+        self.inner.fetch_metadata(None, TIMEOUT).is_ok()
     }
 
     pub(crate) fn log(&self, partition: i32) -> KafkaResult<Log> {
@@ -105,6 +105,15 @@ impl Consumer {
     pub(crate) fn read_from(&self, partition: i32, offset: i64) -> KafkaResult<()> {
         self.inner.resume(&self.list(&[partition]))?;
         self.inner.seek(&self.topic, partition, Offset::Offset(offset), TIMEOUT)
+    }
+
+    /// As [`Consumer::read_from`], for a partition that cannot seek any more.
+    pub(crate) fn start_at(&self, partition: i32, offset: i64) -> KafkaResult<()> {
+        let mut list = self.list(&[partition]);
+        self.inner.incremental_unassign(&list)?;
+        list.set_all_offsets(Offset::Offset(offset))?;
+        self.inner.incremental_assign(&list)?;
+        self.inner.resume(&list)
     }
 
     pub(crate) fn pause(&self, partition: i32) -> KafkaResult<()> {

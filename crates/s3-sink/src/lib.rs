@@ -17,6 +17,7 @@
 pub mod kind;
 pub mod record;
 
+pub mod action;
 pub mod checksum;
 pub mod encode;
 pub mod envelope;
@@ -41,6 +42,7 @@ mod metrics;
 mod patient;
 mod run;
 mod shared_health;
+mod tasks;
 mod writer;
 
 pub use kind::Kind;

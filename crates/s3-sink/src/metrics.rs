@@ -5,9 +5,9 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::Kind;
+use crate::action::Cause;
 use crate::bucket;
 use crate::ledger::Entry;
-use crate::planner::Cause;
 
 const WRITES: &str = "s3_writes_total";
 const ERRORS: &str = "s3_errors_total";

@@ -98,6 +98,10 @@ impl Patient {
         Self { bucket, kind, reachability }
     }
 
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
     async fn until_answered<T, F>(&self, attempt: impl FnMut() -> F) -> T
     where
         F: Future<Output = Result<T, Error>>,

@@ -4,12 +4,12 @@
 use bytes::Bytes;
 use futures::future::join_all;
 
+use crate::action::{Cause, Plan};
 use crate::checksum::Checksum;
 use crate::frontier::{Blocked, Last};
 use crate::hint::Hint;
 use crate::ledger::{self, Content, Entry, Genesis, Object, Origin};
 use crate::object_name::{self, LedgerKeys};
-use crate::planner::{Cause, Plan};
 use crate::store::{Created, NewObject, Store};
 
 /// What became of a range.

@@ -17,6 +17,7 @@ use crate::ledger::{self, Origin};
 use crate::patient::{Patient, Reachability};
 use crate::planner::Cuts;
 use crate::shared_health::SharedHealth;
+use crate::tasks::Tasks;
 use crate::writer::{Surroundings, Writer};
 use crate::{Kind, metrics, protocol};
 
@@ -104,17 +105,17 @@ pub async fn run(process: Process) -> Result<(), Error> {
     let kafka = SharedHealth::new(kafka, &writers, "has not joined its group yet");
     let mut threads = JoinSet::new();
     for kind in writers {
+        let store = Patient::new(bucket.clone(), kind, reachability.clone());
+        let tasks = Tasks::new(store, Arc::clone(&budget), Handle::current());
         let surroundings = Surroundings {
-            store: Arc::new(Patient::new(bucket.clone(), kind, reachability.clone())),
             budget: Arc::clone(&budget),
             kafka: kafka.clone(),
             partitions: partitions.clone(),
             shutdown: shutdown.clone(),
             grace: config.shutdown.grace.saturating_sub(LEAVING),
-            tokio: Handle::current(),
         };
         let config = config.clone();
-        threads.spawn_blocking(move || write(kind, &config, surroundings));
+        threads.spawn_blocking(move || write(kind, &config, tasks, surroundings));
     }
     while let Some(ended) = threads.join_next().await {
         ended??;
@@ -123,7 +124,7 @@ pub async fn run(process: Process) -> Result<(), Error> {
 }
 
 /// The thread of one writer.
-fn write(kind: Kind, config: &Config, surroundings: Surroundings) -> Result<(), Error> {
+fn write(kind: Kind, config: &Config, tasks: Tasks, surroundings: Surroundings) -> Result<(), Error> {
     let failed = |source| Error::Consumer { kind, source };
     let (writer, topic) = settings(kind, config);
     let mut client = kafka::consumer_config(config, kind.group_id());
@@ -136,7 +137,7 @@ fn write(kind: Kind, config: &Config, surroundings: Surroundings) -> Result<(), 
     let consumer = Consumer::subscribe(&client, topic).map_err(failed)?;
     let size = usize::try_from(writer.flush_bytes.0.min(LARGEST)).unwrap_or(usize::MAX);
     let cuts = Cuts { size, age: writer.flush_interval };
-    Writer::new(kind, topic.to_owned(), cuts, consumer, surroundings).run().map_err(failed)
+    Writer::new(kind, topic.to_owned(), cuts, consumer, tasks, surroundings).run().map_err(failed)
 }
 
 /// Who the topics are, once the cluster answers and all of them exist.

@@ -3,47 +3,45 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use service::{Shutdown, clock};
-use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::AbortHandle;
 
 use crate::Kind;
+use crate::action::{Action, Cause};
 use crate::budget::{Budget, Pressure};
 use crate::consumer::{Change, Consumer};
 use crate::encode::Gzip;
-use crate::frontier::{Blocked, Found, Last, decide};
+use crate::frontier::{Found, decide};
 use crate::hint::Hint;
 use crate::metrics::{self, Holding};
-use crate::patient::Patient;
-use crate::planner::{Action, Cause, Cuts, Partition, Plan};
-use crate::protocol::{self, Outcome};
+use crate::planner::{Cuts, Partition};
+use crate::protocol::Outcome;
 use crate::range::Source;
 use crate::record::{Header, Record};
 use crate::shared_health::SharedHealth;
+use crate::tasks::{Answer, LookUp, Tasks, What};
 
 /// The longest that a poll waits: answers of S3 are looked at in between.
 const TICK: Duration = Duration::from_millis(50);
 /// How many records, and how many bytes of them, are taken before anything else is looked at.
 const BATCH: usize = 2000;
 const BATCH_BYTES: usize = 4 << 20;
+/// How many seeks may fail, a tick apart.
+const PATIENCE: u32 = 40;
 /// The pause before Kafka is asked again what it could not answer, and between looks at what rarely changes.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a writer needs of the process.
 pub(crate) struct Surroundings {
-    pub(crate) store: Arc<Patient>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) kafka: SharedHealth,
     pub(crate) partitions: SharedHealth,
     pub(crate) shutdown: Shutdown,
     pub(crate) grace: Duration,
-    pub(crate) tokio: Handle,
 }
 
 pub(crate) struct Writer {
@@ -53,13 +51,15 @@ pub(crate) struct Writer {
     consumer: Consumer,
     assigned: BTreeMap<i32, Assigned>,
     gzip: Gzip,
-    answers: (Sender<Answer>, Receiver<Answer>),
+    tasks: Tasks,
     surroundings: Surroundings,
     assignments: u64,
     /// When the writer must have stopped; `None` while nobody asked it to.
     stop_by: Option<Instant>,
     drained_since: Option<Instant>,
     next_look: Instant,
+    /// All brokers were away, and none has answered since.
+    kafka_away: bool,
 }
 
 /// A partition and what its planner asked for that is not done yet.
@@ -68,23 +68,19 @@ struct Assigned {
     id: u64,
     partition: Partition,
     find_at: Option<Instant>,
-    finding: Option<AbortHandle>,
-    seek: Option<(i64, Instant)>,
+    finding: Option<LookUp>,
+    seek: Option<Seek>,
     redo: Option<OwnedSemaphorePermit>,
     committed: Option<Hint>,
     parked: Option<String>,
 }
 
-/// What a task found out.
-struct Answer {
-    partition: i32,
-    id: u64,
-    what: What,
-}
-
-enum What {
-    Last(Result<Last, Blocked>, Option<Hint>),
-    Wrote { start: i64, outcome: Outcome },
+/// A seek that is due.
+#[derive(Clone, Copy)]
+struct Seek {
+    from: i64,
+    at: Instant,
+    failures: u32,
 }
 
 impl Writer {
@@ -93,6 +89,7 @@ impl Writer {
         topic: String,
         cuts: Cuts,
         consumer: Consumer,
+        tasks: Tasks,
         surroundings: Surroundings,
     ) -> Self {
         Self {
@@ -102,12 +99,13 @@ impl Writer {
             consumer,
             assigned: BTreeMap::new(),
             gzip: Gzip::new(),
-            answers: channel(),
+            tasks,
             surroundings,
             assignments: 0,
             stop_by: None,
             drained_since: None,
             next_look: clock::monotonic(),
+            kafka_away: false,
         }
     }
 
@@ -193,7 +191,9 @@ impl Writer {
             let Some(assigned) = self.assigned.get_mut(&number) else { return };
             match action {
                 Action::Find => assigned.find_at = Some(clock::monotonic()),
-                Action::Read(from) => assigned.seek = Some((from, clock::monotonic())),
+                Action::Read(from) => {
+                    assigned.seek = Some(Seek { from, at: clock::monotonic(), failures: 0 })
+                }
                 Action::Pause => {
                     assigned.seek = None;
                     if let Err(error) = self.consumer.pause(number) {
@@ -206,10 +206,7 @@ impl Writer {
                         tracing::debug!(writer = %self.kind, partition = number, %error, "commit");
                     }
                 }
-                Action::Write(plan) => {
-                    let id = assigned.id;
-                    self.write(number, id, plan);
-                }
+                Action::Write(plan) => self.tasks.write(number, assigned.id, plan),
                 Action::Parked(reason) => {
                     tracing::error!(
                         writer = %self.kind, topic = self.topic, partition = number, %reason,
@@ -226,37 +223,9 @@ impl Writer {
         }
     }
 
-    fn write(&self, partition: i32, id: u64, plan: Plan) {
-        let kind = self.kind;
-        metrics::record_cut(kind, plan.cause);
-        let bytes = plan.sealed.bodies.iter().map(bytes::Bytes::len).sum();
-        let held = self.surroundings.budget.writing(bytes);
-        let (store, answers) = (Arc::clone(&self.surroundings.store), self.answers.0.clone());
-        self.surroundings.tokio.spawn(async move {
-            let outcome = protocol::write(&*store, &plan).await;
-            let entry = &plan.sealed.entry;
-            match outcome {
-                Outcome::Written => {
-                    metrics::record_written(kind, entry, bytes);
-                    tracing::debug!(
-                        writer = %kind, topic = entry.topic, partition, start = entry.start, end = entry.end,
-                        bytes, cause = ?plan.cause, "written"
-                    );
-                }
-                Outcome::Outdone => metrics::record_outdone(kind),
-                Outcome::Blocked(_) => {}
-            }
-            drop(held);
-            let what = What::Wrote { start: entry.start, outcome };
-            // Nobody listens once the writer has stopped.
-            let _ = answers.send(Answer { partition, id, what });
-        });
-    }
-
     /// Hears what tasks found out. An answer to an earlier assignment is nobody's.
     fn hear(&mut self) {
-        let answers: Vec<_> = self.answers.1.try_iter().collect();
-        for Answer { partition: number, id, what } in answers {
+        for Answer { partition: number, id, what } in self.tasks.answers() {
             if self.assigned.get(&number).is_none_or(|assigned| assigned.id != id) {
                 continue;
             }
@@ -281,17 +250,21 @@ impl Writer {
         }
     }
 
-    /// Seeks where planners want to read. A partition that was just assigned may not be ready for it.
+    /// Seeks where planners want to read. A partition that was just assigned may not be ready for it, and one whose
+    /// position left the log never is: that is assigned to the consumer anew.
     fn seek(&mut self, now: Instant) {
         for (number, assigned) in &mut self.assigned {
-            let Some((from, at)) = assigned.seek.filter(|(_, at)| *at <= now) else { continue };
-            assigned.seek = match self.consumer.read_from(*number, from) {
-                Ok(()) => None,
-                Err(error) => {
-                    tracing::debug!(writer = %self.kind, partition = number, from, %error, "seek");
-                    Some((from, at + TICK))
-                }
+            let Some(Seek { from, failures, .. }) = assigned.seek.filter(|seek| seek.at <= now) else {
+                continue;
             };
+            let done = match failures {
+                0..PATIENCE => self.consumer.read_from(*number, from),
+                _ => self.consumer.start_at(*number, from),
+            };
+            assigned.seek = done.err().map(|error| {
+                tracing::debug!(writer = %self.kind, partition = number, from, %error, "seek");
+                Seek { from, at: now + TICK, failures: (failures + 1) % (PATIENCE + 1) }
+            });
         }
     }
 
@@ -325,14 +298,9 @@ impl Writer {
             Err(error) => return self.find_later(number, &error),
         };
         let Some(assigned) = self.assigned.get_mut(&number) else { return };
-        let (store, answers) = (Arc::clone(&self.surroundings.store), self.answers.0.clone());
-        let (id, keys) = (assigned.id, assigned.partition.source().ledger());
-        let task = self.surroundings.tokio.spawn(async move {
-            let last = protocol::last(&*store, &keys, hint, log.start).await;
-            let _ = answers.send(Answer { partition: number, id, what: What::Last(last, hint) });
-        });
+        let keys = assigned.partition.source().ledger();
         assigned.find_at = None;
-        assigned.finding = Some(task.abort_handle());
+        assigned.finding = Some(self.tasks.look_up(number, assigned.id, keys, hint, log.start));
     }
 
     fn find_later(&mut self, number: i32, error: &KafkaError) {
@@ -362,12 +330,13 @@ impl Writer {
 
     /// Looks at what changes rarely: membership, idle partitions, metrics, health.
     fn look(&mut self, now: Instant) {
-        let kafka = match self.consumer.ask() {
-            Err(error) => Some(format!("no broker answers: {error}")),
-            Ok(()) if self.consumer.joined() => None,
-            Ok(()) => Some("has not joined its group yet".to_owned()),
+        self.kafka_away = self.kafka_away && !self.consumer.reaches_kafka();
+        let kafka = match (self.kafka_away, self.consumer.joined()) {
+            (true, _) => Some("no broker answers"),
+            (false, false) => Some("has not joined its group yet"),
+            (false, true) => None,
         };
-        self.surroundings.kafka.set(self.kind, kafka);
+        self.surroundings.kafka.set(self.kind, kafka.map(str::to_owned));
         for (number, assigned) in &mut self.assigned {
             let position = self.consumer.position(*number);
             let hint = position.and_then(|position| assigned.partition.idle_at(position));
@@ -451,18 +420,11 @@ impl Writer {
                 tracing::warn!(writer = %self.kind, topic = self.topic, "a position is not in the log: looking again");
                 self.ask_all(|partition, _| partition.restart());
             }
-            // The rest is Kafka being away or moving; librdkafka goes on by itself, and `look` tells of it.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown) => self.kafka_away = true,
+            // The rest is Kafka moving; librdkafka goes on by itself.
             error => tracing::debug!(writer = %self.kind, topic = self.topic, %error, "poll"),
         }
         Ok(())
-    }
-}
-
-impl Drop for Assigned {
-    fn drop(&mut self) {
-        if let Some(finding) = &self.finding {
-            finding.abort();
-        }
     }
 }
 

@@ -8,10 +8,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use s3_sink::Kind;
+use s3_sink::action::{Action, Cause};
 use s3_sink::encode::Gzip;
 use s3_sink::frontier::{Blocked, Found, Last, Log, decide};
 use s3_sink::hint::Hint;
-use s3_sink::planner::{Action, Cause, Cuts, Partition};
+use s3_sink::planner::{Cuts, Partition};
 use s3_sink::protocol::{self, Outcome};
 use s3_sink::range::Source;
 use s3_sink::record::Record;

@@ -1,0 +1,106 @@
+//! What waits for S3: tasks on tokio that report over a channel, so that the thread that polls never waits.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::Kind;
+use crate::action::Plan;
+use crate::budget::Budget;
+use crate::frontier::{Blocked, Last};
+use crate::hint::Hint;
+use crate::metrics;
+use crate::object_name::LedgerKeys;
+use crate::patient::Patient;
+use crate::protocol::{self, Outcome};
+
+/// The tasks of one writer.
+pub(crate) struct Tasks {
+    kind: Kind,
+    store: Arc<Patient>,
+    budget: Arc<Budget>,
+    tokio: Handle,
+    answers: (Sender<Answer>, Receiver<Answer>),
+}
+
+/// What a task found out.
+pub(crate) struct Answer {
+    pub(crate) partition: i32,
+    /// The assignment that asked.
+    pub(crate) id: u64,
+    pub(crate) what: What,
+}
+
+pub(crate) enum What {
+    /// What the ledger says last, and the hint that was used.
+    Last(Result<Last, Blocked>, Option<Hint>),
+    /// What became of the range that begins at `start`.
+    Wrote { start: i64, outcome: Outcome },
+}
+
+/// A look into the ledger; given up when dropped.
+pub(crate) struct LookUp(AbortHandle);
+
+impl Drop for LookUp {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Tasks {
+    pub(crate) fn new(store: Patient, budget: Arc<Budget>, tokio: Handle) -> Self {
+        Self { kind: store.kind(), store: Arc::new(store), budget, tokio, answers: channel() }
+    }
+
+    /// What was found out since the last call.
+    pub(crate) fn answers(&self) -> Vec<Answer> {
+        self.answers.1.try_iter().collect()
+    }
+
+    /// Writes a range. That is never given up: what is being written when a partition goes may finish.
+    pub(crate) fn write(&self, partition: i32, id: u64, plan: Plan) {
+        let kind = self.kind;
+        metrics::record_cut(kind, plan.cause);
+        let bytes = plan.sealed.bodies.iter().map(bytes::Bytes::len).sum();
+        let held = self.budget.writing(bytes);
+        let (store, answers) = (Arc::clone(&self.store), self.answers.0.clone());
+        self.tokio.spawn(async move {
+            let outcome = protocol::write(&*store, &plan).await;
+            let entry = &plan.sealed.entry;
+            match outcome {
+                Outcome::Written => {
+                    metrics::record_written(kind, entry, bytes);
+                    tracing::debug!(
+                        writer = %kind, topic = entry.topic, partition, start = entry.start, end = entry.end,
+                        bytes, cause = ?plan.cause, "written"
+                    );
+                }
+                Outcome::Outdone => metrics::record_outdone(kind),
+                Outcome::Blocked(_) => {}
+            }
+            drop(held);
+            let what = What::Wrote { start: entry.start, outcome };
+            // Nobody listens once the writer has stopped.
+            let _ = answers.send(Answer { partition, id, what });
+        });
+    }
+
+    /// Looks up what the ledger says last of a partition.
+    pub(crate) fn look_up(
+        &self,
+        partition: i32,
+        id: u64,
+        keys: LedgerKeys,
+        hint: Option<Hint>,
+        log_start: i64,
+    ) -> LookUp {
+        let (store, answers) = (Arc::clone(&self.store), self.answers.0.clone());
+        let task = self.tokio.spawn(async move {
+            let last = protocol::last(&*store, &keys, hint, log_start).await;
+            let _ = answers.send(Answer { partition, id, what: What::Last(last, hint) });
+        });
+        LookUp(task.abort_handle())
+    }
+}

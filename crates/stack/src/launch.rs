@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::process::Stdio;
-use std::sync::{LazyLock, mpsc};
+use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
 
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
@@ -51,13 +51,24 @@ static SPAWNER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
     let serve = move || {
         for Job { mut command, runtime, reply } in queue {
             let _guard = runtime.enter();
-            let _ = reply.send(command.spawn());
+            // Returns once the child runs its own program.
+            let _ = reply.send(apart_from_starts(|| command.spawn()));
         }
     };
     // Without the thread every send fails, and `spawn` says so.
     let _ = std::thread::Builder::new().name("spawner".into()).spawn(serve);
     jobs
 });
+
+/// Held while a child has been forked and does not run its own program yet, or while nothing may be inherited.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Runs `action` while no child is being started: until a child runs its own program it holds a copy of every
+/// descriptor of ours, and a port that was bound for a moment would be taken for longer than that.
+pub(crate) fn apart_from_starts<T>(action: impl FnOnce() -> T) -> T {
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    action()
+}
 
 /// Starts a command on the spawner thread.
 pub(crate) async fn spawn(command: Command) -> io::Result<Child> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use crate::error::{Context, Error, Result};
-use crate::{Replica, Service, procfs};
+use crate::{Replica, Service, launch, procfs};
 
 /// The port plan of one stack.
 #[derive(Debug, Clone)]
@@ -139,7 +139,7 @@ impl Ports {
 
 /// Nobody listens on this port, on any address.
 pub(crate) fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+    launch::apart_from_starts(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).map(drop).is_ok())
 }
 
 /// Says who holds the first port that is not free.
@@ -172,6 +172,22 @@ mod tests {
         assert_eq!(of(Service::Aggregator, 2), (8282, None));
         assert_eq!(of(Service::S3Sink, 1), (8082, Some(8381)));
         assert_eq!(of(Service::S3Sink, 2), (8382, None));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_look_at_a_port_does_not_take_it_while_a_process_starts() {
+        let ports = Ports::reserve().unwrap();
+        let launcher = launch::Launcher { mark: "look".into(), hermetic: true };
+        let starting = tokio::spawn(async move {
+            for _ in 0..300 {
+                let mut child = launch::spawn(launcher.command("true")).await.unwrap();
+                child.wait().await.unwrap();
+            }
+        });
+        while !starting.is_finished() {
+            assert!(is_free(ports.kafka));
+        }
+        starting.await.unwrap();
     }
 
     #[test]

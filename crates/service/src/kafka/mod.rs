@@ -1,14 +1,16 @@
 //! What our Kafka clients have in common.
 //!
-//! `cluster` and `group` reach through rdkafka to librdkafka's C API, for what rdkafka 0.39 does not wrap; the other
-//! modules are plain.
+//! `cluster`, `group` and `headers` reach through rdkafka to librdkafka's C API, for what rdkafka 0.39 does not wrap;
+//! the other modules are plain.
 
 mod client;
 pub mod cluster;
 mod disposition;
 pub mod group;
+mod headers;
 mod topics;
 
 pub use client::{LogOnly, consumer_config, producer_config};
 pub use disposition::Disposition;
+pub use headers::{Header, headers};
 pub use topics::{missing_topics, wait_for_topics};

@@ -1,5 +1,8 @@
 //! The headers of a record, whoever wrote them.
-#![expect(unsafe_code, reason = "rdkafka panics on a header whose name is not UTF-8; librdkafka gives its bytes")]
+#![expect(
+    unsafe_code,
+    reason = "rdkafka panics on a header whose name is not UTF-8; librdkafka gives its bytes"
+)]
 
 use std::borrow::Cow;
 use std::ffi::CStr;

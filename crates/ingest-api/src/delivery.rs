@@ -126,10 +126,18 @@ mod tests {
     async fn a_request_wakes_when_all_its_events_are_settled_and_knows_which_are_stored() {
         let budget = Budget::new(1);
         let request = Countdown::new(130, budget.reserve(1).unwrap());
+        let waiting = tokio::spawn({
+            let request = Arc::clone(&request);
+            async move { request.wait().await }
+        });
+        // The test's one thread: the waiting task has looked, and sleeps until it is woken.
+        tokio::task::yield_now().await;
         for index in (0..130).rev() {
+            assert!(!waiting.is_finished());
             request.settle(index, index != 65);
+            tokio::task::yield_now().await;
         }
-        request.wait().await;
+        waiting.await.unwrap();
         assert!(!request.all_stored());
         let stored = request.stored();
         assert_eq!(stored.len(), 129);

@@ -38,8 +38,6 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
         }
     }
     server.stop(process.config.shutdown.drain_delay).await;
-    producer
-        .flush(process.config.shutdown.grace)
-        .await
-        .context("not every event was acknowledged before the end")
+    // Short of the grace time, so that what is missing is told before the process has to leave.
+    producer.flush(server::FLUSH / 2).await.context("not every event was acknowledged before the end")
 }

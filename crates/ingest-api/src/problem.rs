@@ -6,7 +6,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
-use model::FieldError;
+use model::{FieldError, Reason};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// What is wrong with a request, or with us.
@@ -24,6 +24,9 @@ pub struct Problem {
     /// Of a batch that could not be acknowledged: the events that Kafka is known to have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored: Option<Vec<usize>>,
+    /// Of a path asked with another method: those it takes, for the header `Allow`.
+    #[serde(skip)]
+    allowed: Option<&'static str>,
 }
 
 /// One fault of one event.
@@ -48,10 +51,14 @@ impl Serialize for Fault {
 
 impl Problem {
     fn new(status: u16, title: &'static str, detail: String) -> Self {
-        Self { status, title, detail, errors: Vec::new(), stored: None }
+        Self { status, title, detail, errors: Vec::new(), stored: None, allowed: None }
     }
 
+    /// 400, or 413 where one of the events is too large.
     pub(crate) fn invalid(detail: String, errors: Vec<Fault>) -> Self {
+        if errors.iter().any(|fault| fault.error.reason == Reason::TooLarge) {
+            return Self { errors, ..Self::too_large(detail) };
+        }
         Self { errors, ..Self::new(400, "Bad Request", detail) }
     }
 
@@ -60,8 +67,9 @@ impl Problem {
         Self::new(404, "Not Found", detail)
     }
 
-    pub(crate) fn method_not_allowed(allowed: &str) -> Self {
-        Self::new(405, "Method Not Allowed", format!("this path takes {allowed}"))
+    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
+        let detail = format!("this path takes {allowed}");
+        Self { allowed: Some(allowed), ..Self::new(405, "Method Not Allowed", detail) }
     }
 
     pub(crate) fn too_large(detail: String) -> Self {
@@ -80,10 +88,11 @@ impl Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json");
-        match self.status {
-            503 => drop(response.insert_header((RETRY_AFTER, "1"))),
-            405 => drop(response.insert_header((ALLOW, self.detail.trim_start_matches("this path takes ")))),
-            _ => {}
+        if self.status == 503 {
+            response.insert_header((RETRY_AFTER, "1"));
+        }
+        if let Some(allowed) = self.allowed {
+            response.insert_header((ALLOW, allowed));
         }
         response.body(serde_json::to_vec(self).unwrap_or_default())
     }

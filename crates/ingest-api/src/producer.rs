@@ -8,7 +8,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
-use service::kafka::{LogOnly, missing_topics, producer_config, wait_for_topics};
+use service::kafka::{LogOnly, create, missing_topics, producer_config, wait_for_topics};
 use service::{Component, Process, Shutdown};
 use tokio::sync::watch;
 
@@ -48,14 +48,15 @@ impl Producer {
         let config = &process.config;
         let (sender, fatal) = watch::channel(None);
         let limit = config.ingest.max_in_flight_bytes.0;
-        let kafka: ThreadedProducer<_> = producer_config(config)
+        let mut client = producer_config(config);
+        client
             // Never: an expired message makes librdkafka renumber the rest under a new epoch, and those that the
             // broker already has are stored twice. The request has a deadline, the message has none.
             .set("message.timeout.ms", "0")
             // The budget is the bound; librdkafka's own must not be hit before it.
             .set("queue.buffering.max.messages", "0")
-            .set("queue.buffering.max.kbytes", (limit / 1024 * 2).max(64 * 1024).to_string())
-            .create_with_context(Callbacks { fatal: sender })?;
+            .set("queue.buffering.max.kbytes", (limit / 1024 * 2).max(64 * 1024).to_string());
+        let kafka: ThreadedProducer<_> = create(&client, Callbacks { fatal: sender })?;
         let producer = Self {
             kafka: Arc::new(kafka),
             topic: config.pipeline.pageviews_topic.as_str().into(),

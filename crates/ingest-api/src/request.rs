@@ -66,7 +66,7 @@ pub fn check_content(content_type: Option<&str>, content_encoding: Option<&str>)
 /// The one event in `body`.
 ///
 /// # Errors
-/// 400 with every fault of the event.
+/// 400 with every fault of the event, 413 when it is too large.
 pub fn single(body: &[u8], now: EpochMillis, limits: Limits) -> Result<Event<'_>, Problem> {
     let body = body.trim_ascii();
     event(body, now, limits).map_err(|errors| {
@@ -79,7 +79,7 @@ pub fn single(body: &[u8], now: EpochMillis, limits: Limits) -> Result<Event<'_>
 /// All events in `body`, in order.
 ///
 /// # Errors
-/// 400 with the faults of every event, 413 when there are too many. One bad event refuses the whole batch.
+/// 400 with the faults of every event, 413 when there are too many or one is too large. One bad event refuses the whole batch.
 pub fn batch(body: &[u8], now: EpochMillis, limits: Limits) -> Result<Vec<Event<'_>>, Problem> {
     let items = items(body)?;
     let mut events = Vec::with_capacity(items.len());
@@ -193,6 +193,16 @@ mod tests {
         assert_eq!(batch(b"[]", NOW, LIMITS).unwrap_err().status, 400);
         let body = format!("[{}]", vec![EVENT; MAX_BATCH_EVENTS + 1].join(","));
         assert_eq!(batch(body.as_bytes(), NOW, LIMITS).unwrap_err().status, 413);
+    }
+
+    #[test]
+    fn an_event_above_64_kib_is_too_large_alone_and_in_a_batch() {
+        let padding = "x".repeat(Pageview::MAX_BYTES);
+        let large = format!("{}{}", &EVENT[..EVENT.len() - 1], format_args!(r#","padding":"{padding}"}}"#));
+        let alone = single(large.as_bytes(), NOW, LIMITS).unwrap_err();
+        assert_eq!((alone.status, alone.errors[0].error.reason), (413, Reason::TooLarge));
+        let among = batch(format!("[{EVENT},{large}]").as_bytes(), NOW, LIMITS).unwrap_err();
+        assert_eq!((among.status, among.errors[0].index), (413, 1));
     }
 
     #[test]

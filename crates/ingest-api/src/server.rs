@@ -20,6 +20,8 @@ use crate::routes::{self, State};
 const BACKLOG: i32 = 4096;
 /// How long a client may take for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of `shutdown.grace`, what is kept for Kafka's last answers once no connection is left.
+pub(crate) const FLUSH: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept: longer than the load balancers in front keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -39,6 +41,8 @@ impl Server {
             },
             delivery_timeout: config.ingest.delivery_timeout,
         };
+        let connections =
+            config.shutdown.grace.saturating_sub(config.shutdown.drain_delay).saturating_sub(FLUSH);
         let listener = listen(&config.server.host, config.server.port)?;
         let shutdown = process.shutdown.clone();
         let server = HttpServer::new(move || {
@@ -64,7 +68,7 @@ impl Server {
         .context("cannot serve")?
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
-        .shutdown_timeout(config.shutdown.grace.as_secs())
+        .shutdown_timeout(connections.as_secs().max(1))
         .disable_signals()
         .run();
         let handle = server.handle();

@@ -8,7 +8,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{Date, PrimitiveDateTime};
 
-use crate::time::{EpochMillis, EpochSeconds};
+use crate::time::EpochSeconds;
 
 const FORMAT: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
@@ -32,13 +32,6 @@ impl Window {
     #[must_use]
     pub const fn containing(time: EpochSeconds) -> Self {
         Self { start: time.0.saturating_sub(time.0.rem_euclid(Self::SECONDS)) }
-    }
-
-    /// The last window that has ended at `time` or before: its end is the highest multiple of a minute `<= time`.
-    #[must_use]
-    pub const fn last_ended_by(time: EpochMillis) -> Self {
-        let now = Self::containing(time.to_seconds());
-        Self { start: now.start.saturating_sub(Self::SECONDS) }
     }
 
     /// The first second in it.
@@ -110,12 +103,6 @@ mod tests {
     fn a_start_off_the_minute_is_refused() {
         assert!("2021-01-26T12:04:01".parse::<Window>().is_err());
         assert!("2021-01-26T12:04:00Z".parse::<Window>().is_err());
-    }
-
-    #[test]
-    fn the_last_ended_window_ends_at_the_minute_itself() {
-        assert_eq!(Window::last_ended_by(EpochMillis(120_000)).end().0, 120);
-        assert_eq!(Window::last_ended_by(EpochMillis(119_999)).end().0, 60);
     }
 
     proptest! {

@@ -3,12 +3,17 @@
 //! Each service names its own metrics in its `metrics.rs`, through the macros of crate `metrics`; this is the
 //! recorder behind them, and what is true of any process.
 
+use std::time::Duration;
+
 use metrics::{describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Upper bounds in seconds of every histogram whose name ends in `_seconds`: half a millisecond to a minute.
 const SECONDS: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Between two sweeps of what histograms have gathered: 16 bytes a sample until then.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 const BUILD_INFO: &str = "pageview_build_info";
 const CPU_SECONDS: &str = "process_cpu_seconds_total";
@@ -33,7 +38,7 @@ impl Metrics {
         Ok(Self { recorder })
     }
 
-    /// All metrics as text. Takes up the samples of histograms too, so it must be called now and then.
+    /// All metrics as text.
     #[must_use]
     pub fn render(&self) -> String {
         if let Some(bytes) = resident_bytes() {
@@ -42,9 +47,21 @@ impl Metrics {
         if let Some(seconds) = cpu_seconds() {
             gauge!(CPU_SECONDS).set(seconds);
         }
-        self.recorder.run_upkeep();
         self.recorder.render()
     }
+
+    /// Takes up the samples of histograms, which pile up otherwise, scraped or not; runs for ever.
+    pub(crate) async fn keep_up(self) {
+        loop {
+            self.recorder.run_upkeep();
+            pause().await;
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "paces housekeeping")]
+async fn pause() {
+    tokio::time::sleep(UPKEEP_INTERVAL).await;
 }
 
 /// From `/proc/self/statm`, whose second field counts pages; `None` where there is no such file.

@@ -116,6 +116,7 @@ where
         Ok(metrics) => metrics,
         Err(error) => return fail(exit::FAILED, program, &error),
     };
+    tokio::spawn(metrics.clone().keep_up());
     let (health, shutdown) = (Health::default(), Shutdown::new());
     let management = Management::new(health.clone(), metrics);
     let server_port = (!program.has_api).then_some(config.server.port);
@@ -246,12 +247,15 @@ fn fail(code: u8, program: Program, error: &dyn Display) -> ExitCode {
     code.into()
 }
 
-/// `error` and its causes in one line.
+/// `error` and its causes in one line; a cause that an error tells by itself, as many of rdkafka's do, is told once.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            text.push_str(&format!(": {told}"));
+        }
         cause = error.source();
     }
     text

@@ -132,7 +132,7 @@ impl Keys {
 
 /// Whether librdkafka's property `name` holds a secret.
 pub(super) fn is_secret(name: &str) -> bool {
-    ["password", "secret", "key.pem", "token", "jaas"].iter().any(|part| name.contains(part))
+    ["pass", "secret", "key.pem", "token", "jaas"].iter().any(|part| name.contains(part))
 }
 
 impl Mistake {

@@ -150,4 +150,52 @@ mod tests {
         let error = load("", &[("PAGEVIEW_INGEST__API_KEYS_FILE", "keys")]).unwrap_err().to_string();
         assert!(error.contains("ingest.api_keys_file") && error.contains("not supported"), "{error}");
     }
+
+    #[test]
+    fn passphrases_are_secrets_too() {
+        let variables =
+            [("PAGEVIEW_KAFKA__PROPERTIES__SASL_OAUTHBEARER_ASSERTION_PRIVATE_KEY_PASSPHRASE", "hunter2")];
+        let config = load("", &variables).unwrap();
+        assert!(config.effective.iter().all(|(_, text)| !text.contains("hunter2")));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let error = load("[shutdown]\ndrain_delay = '20s'\n[ingest]\nmax_in_flight_bytes = '1MiB'", &[]);
+        let text = error.unwrap_err().to_string();
+        assert!(
+            text.contains("shutdown.drain_delay") && text.contains("ingest.max_in_flight_bytes"),
+            "{text}"
+        );
+    }
+
+    /// `UPDATE_DOCS=1 make test` writes the page anew.
+    #[test]
+    fn the_configuration_page_lists_every_key() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        let rows = reference().into_iter().map(|Reference { key, default, doc }| {
+            let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+            format!("| `{key}` | {default} | {doc} |\n")
+        });
+        let page = format!("{PAGE_HEAD}{}", rows.collect::<String>());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(written, page, "docs/configuration.md is stale: run with UPDATE_DOCS=1");
+    }
+
+    const PAGE_HEAD: &str = "\
+# Configuration
+
+Every key of every service: one file may serve all of them. A default that is left empty means unset. Durations are
+written `30s`, sizes `64MiB`. In the environment, `pipeline.window.grace` is `PAGEVIEW_PIPELINE__WINDOW__GRACE`.
+`kafka.properties.*` goes to librdkafka: quoted keys in TOML (`\"security.protocol\" = \"SSL\"`), underscores in the
+environment (`PAGEVIEW_KAFKA__PROPERTIES__SECURITY_PROTOCOL`).
+
+This page is written by a test of crate `service`.
+
+| key | default | |
+| --- | --- | --- |
+";
 }

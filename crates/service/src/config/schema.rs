@@ -182,31 +182,39 @@ pub struct CloudWatch {
     pub step: Duration,
 }
 
-/// Properties of librdkafka that exactly-once rests on.
-const OURS: [&str; 22] = [
+/// Properties of librdkafka that exactly-once, or a bound on memory, rests on.
+const OURS: [&str; 27] = [
     "acks",
     "allow.auto.create.topics",
     "auto.offset.reset",
     "bootstrap.servers",
+    "delivery.timeout.ms",
     "enable.auto.commit",
     "enable.auto.offset.store",
+    "enable.gapless.guarantee",
     "enable.idempotence",
     "group.id",
     "group.instance.id",
     "group.protocol",
     "isolation.level",
+    "max.in.flight",
     "max.in.flight.requests.per.connection",
     "message.send.max.retries",
     "message.timeout.ms",
     "metadata.broker.list",
     "partition.assignment.strategy",
     "partitioner",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages",
+    "queued.max.messages.kbytes",
     "request.required.acks",
     "retries",
-    "max.in.flight",
+    "transaction.timeout.ms",
     "transactional.id",
-    "delivery.timeout.ms",
 ];
+
+/// The least that one full batch needs in flight.
+const LARGEST_BATCH: Bytes = Bytes(16 << 20);
 
 pub(super) fn read(layers: Layers, default_port: u16) -> Result<Config, Vec<Mistake>> {
     let mut keys = Keys::new(layers);
@@ -225,6 +233,16 @@ pub(super) fn read(layers: Layers, default_port: u16) -> Result<Config, Vec<Mist
         !config.shutdown.grace.is_zero(),
         "shutdown.grace",
         "must not be zero: nothing could be finished",
+    );
+    keys.require(
+        config.shutdown.drain_delay < config.shutdown.grace,
+        "shutdown.drain_delay",
+        "must be shorter than shutdown.grace, which it is part of",
+    );
+    keys.require(
+        config.ingest.max_in_flight_bytes >= LARGEST_BATCH,
+        "ingest.max_in_flight_bytes",
+        "must be at least 16MiB: one batch of 8 MiB and what Kafka's client keeps beside it must fit",
     );
     config.effective = keys.finish()?;
     Ok(config)
@@ -295,8 +313,12 @@ fn declare(keys: &mut Keys, default_port: u16) -> Config {
         },
         cloudwatch: CloudWatch {
             enabled: keys.read_not_yet("metrics.cloudwatch.enabled", "false", "Send metrics to CloudWatch"),
-            namespace: keys.read("metrics.cloudwatch.namespace", "PageviewPipeline", "Their namespace"),
-            step: keys.read("metrics.cloudwatch.step", "60s", "How often they are sent"),
+            namespace: keys.read_not_yet(
+                "metrics.cloudwatch.namespace",
+                "PageviewPipeline",
+                "Their namespace",
+            ),
+            step: keys.read_not_yet("metrics.cloudwatch.step", "60s", "How often they are sent"),
         },
         effective: Vec::new(),
     }
@@ -342,12 +364,12 @@ fn pipeline(keys: &mut Keys) -> Pipeline {
                 "30s",
                 "How long event time stands still before the wall clock closes windows",
             ),
-            memory_limit: keys.read(
+            memory_limit: keys.read_not_yet(
                 "pipeline.window.memory_limit",
                 "512MiB",
                 "Memory of open windows, past which partial counts are written",
             ),
-            max_open: keys.read(
+            max_open: keys.read_not_yet(
                 "pipeline.window.max_open",
                 "1h",
                 "How far back the oldest event of an open window may be",

@@ -2,26 +2,60 @@
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 
 use crate::config::{Config, GroupProtocol};
 
+/// Other names of properties that have a default of ours: librdkafka takes whichever it sees last.
+const ALIASES: [(&str, &str); 3] = [
+    ("compression.codec", "compression.type"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    ("queue.buffering.max.ms", "linger.ms"),
+];
+
 fn client_config(config: &Config) -> ClientConfig {
     let mut client = ClientConfig::new();
-    client
-        .set("client.id", "pageview-pipeline")
-        // A broker that comes back is found within a second, not within librdkafka's ten.
-        .set("reconnect.backoff.max.ms", "1000")
-        // Brokers close idle connections; that is no news.
-        .set("log.connection.close", "false")
-        .set("socket.keepalive.enable", "true");
     for (name, value) in &config.kafka.properties {
-        client.set(name, value);
+        let alias = ALIASES.iter().find(|(alias, _)| alias == name);
+        client.set(alias.map_or(name.as_str(), |(_, name)| name), value);
     }
     client.set("bootstrap.servers", &config.kafka.bootstrap_servers);
+    default_to(&mut client, "client.id", "pageview-pipeline");
+    // A broker that comes back is found within a second, not within librdkafka's ten.
+    default_to(&mut client, "reconnect.backoff.max.ms", "1000");
+    // Brokers close idle connections; that is no news.
+    default_to(&mut client, "log.connection.close", "false");
+    default_to(&mut client, "socket.keepalive.enable", "true");
     client
+}
+
+/// Sets a property that `kafka.properties` may override: one that tunes, and that no guarantee rests on.
+pub fn default_to(client: &mut ClientConfig, name: &str, value: &str) {
+    if client.get(name).is_none() {
+        client.set(name, value);
+    }
+}
+
+/// Makes a client. rdkafka's own error repeats the value that was refused, which may be a password.
+///
+/// # Errors
+/// When librdkafka refuses a property, in words without its value.
+pub fn create<C, T: FromClientConfigAndContext<C>>(client: &ClientConfig, context: C) -> KafkaResult<T>
+where
+    C: ClientContext,
+{
+    client.create_with_context(context).map_err(without_value)
+}
+
+fn without_value(error: KafkaError) -> KafkaError {
+    match error {
+        KafkaError::ClientConfig(_, description, name, _) => {
+            KafkaError::ClientCreation(format!("kafka.properties.{name}: {description}"))
+        }
+        other => other,
+    }
 }
 
 /// A consumer of group `group` that sees committed records only and leaves every commit to us.
@@ -34,17 +68,19 @@ pub fn consumer_config(config: &Config, group: &str) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
-        .set("allow.auto.create.topics", "false")
-        .set("check.crcs", "true")
-        // The default of a second stalls a consumer that is faster than its queue (DESIGN section 7).
-        .set("fetch.queue.backoff.ms", "1");
+        .set("allow.auto.create.topics", "false");
+    default_to(&mut client, "check.crcs", "true");
+    // The default of a second stalls a consumer that is faster than its queue (DESIGN section 7).
+    default_to(&mut client, "fetch.queue.backoff.ms", "1");
     match config.kafka.group_protocol {
-        GroupProtocol::Classic => client
-            .set("group.protocol", "classic")
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("session.timeout.ms", "10000"),
-        GroupProtocol::Consumer => client.set("group.protocol", "consumer"),
-    };
+        GroupProtocol::Classic => {
+            client
+                .set("group.protocol", "classic")
+                .set("partition.assignment.strategy", "cooperative-sticky");
+            default_to(&mut client, "session.timeout.ms", "10000");
+        }
+        GroupProtocol::Consumer => drop(client.set("group.protocol", "consumer")),
+    }
     client
 }
 
@@ -52,12 +88,9 @@ pub fn consumer_config(config: &Config, group: &str) -> ClientConfig {
 #[must_use]
 pub fn producer_config(config: &Config) -> ClientConfig {
     let mut client = client_config(config);
-    client
-        .set("acks", "all")
-        .set("enable.idempotence", "true")
-        .set("partitioner", model::topic::PARTITIONER)
-        .set("compression.type", "lz4")
-        .set("linger.ms", "1");
+    client.set("acks", "all").set("enable.idempotence", "true").set("partitioner", model::topic::PARTITIONER);
+    default_to(&mut client, "compression.type", "lz4");
+    default_to(&mut client, "linger.ms", "1");
     client
 }
 

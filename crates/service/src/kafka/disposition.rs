@@ -46,3 +46,37 @@ impl Disposition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Errors with librdkafka's own flags come from a transaction only, and are made by librdkafka only; these are those
+    /// that other calls answer with.
+    #[test]
+    fn each_kind_of_error_asks_for_its_own_reaction() {
+        use Disposition::{Abort, Fatal, Retriable};
+        use RDKafkaErrorCode as Code;
+        for (code, disposition) in [
+            (Code::Fatal, Fatal),
+            (Code::Fenced, Fatal),
+            (Code::ProducerFenced, Fatal),
+            (Code::QueueFull, Retriable),
+            (Code::OperationTimedOut, Retriable),
+            (Code::AllBrokersDown, Retriable),
+            (Code::CoordinatorNotAvailable, Retriable),
+            (Code::NotLeaderForPartition, Retriable),
+            (Code::IllegalGeneration, Abort),
+            (Code::UnknownMemberId, Abort),
+            (Code::RebalanceInProgress, Abort),
+            (Code::MessageSizeTooLarge, Abort),
+        ] {
+            assert_eq!(Disposition::of(&KafkaError::OffsetFetch(code)), disposition, "{code:?}");
+        }
+        assert_eq!(
+            Disposition::of(&KafkaError::NoMessageReceived),
+            Abort,
+            "what is not known is not repeated"
+        );
+    }
+}

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMe
 /// A consumer's place in its group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// Counts the rebalances; never negative here.
+    /// Counts the rebalances; positive here.
     pub generation: i32,
     /// Chosen by the coordinator; never empty here.
     pub member_id: String,
@@ -24,10 +24,15 @@ pub fn fencing_metadata<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
 ) -> Option<(ConsumerGroupMetadata, Membership)> {
     // rdkafka's metadata cannot be looked into. If the membership is the same before and after, it is that of the
-    // metadata taken in between: generations only rise.
-    let before = membership(consumer)?;
-    let metadata = consumer.group_metadata()?;
-    (membership(consumer)? == before).then_some((metadata, before))
+    // metadata taken in between: generations only rise. With the broker's own assignment (KIP-848) any heartbeat may
+    // raise the epoch, so it is looked at until two looks agree.
+    loop {
+        let before = membership(consumer)?;
+        let metadata = consumer.group_metadata()?;
+        if membership(consumer)? == before {
+            return Some((metadata, before));
+        }
+    }
 }
 
 /// The consumer's current place in its group; `None` if it has not joined.
@@ -46,5 +51,6 @@ pub fn membership<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Memb
         bindings::rd_kafka_consumer_group_metadata_destroy(metadata);
         (generation, id)
     };
-    (generation >= 0 && !member_id.is_empty()).then_some(Membership { generation, member_id })
+    // A member of the classic protocol has generation 1 at least; epoch 0 of KIP-848's is a member still to join.
+    (generation > 0 && !member_id.is_empty()).then_some(Membership { generation, member_id })
 }

@@ -24,6 +24,14 @@ pub(crate) struct Group {
     fence: Option<(ConsumerGroupMetadata, Membership)>,
 }
 
+/// Whether a member that takes fresh metadata is the one that it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Continuity {
+    SameMember,
+    /// What it has read may have been another's to count: drop it all.
+    AnotherMember,
+}
+
 /// What is committed for a partition.
 pub(crate) struct Commit {
     pub(crate) partition: i32,
@@ -36,14 +44,12 @@ impl Group {
     pub(crate) fn join(config: &Config, member: &str) -> Result<Self, Error> {
         let mut client = service::kafka::consumer_config(config, &config.pipeline.group_id);
         // As fast as more, and holds a third of the memory (DESIGN section 7).
-        if !config.kafka.properties.contains_key("fetch.message.max.bytes") {
-            client.set("fetch.message.max.bytes", "262144");
-        }
+        service::kafka::default_to(&mut client, "fetch.message.max.bytes", "262144");
         if config.kafka.static_membership {
             client.set("group.instance.id", member);
         }
         let consumer: BaseConsumer<Rebalances> =
-            client.create_with_context(Rebalances::default()).map_err(Error::Client)?;
+            service::kafka::create(&client, Rebalances::default()).map_err(Error::Client)?;
         let topic = config.pipeline.pageviews_topic.clone();
         consumer.subscribe(&[&topic]).map_err(Error::Consumer)?;
         let protocol = match config.kafka.group_protocol {
@@ -65,21 +71,25 @@ impl Group {
 
     /// Takes fresh group metadata. Only an assignment makes it safe: fresh metadata commits happily for partitions that
     /// another member owns by now, so the state of partitions that were lost must be gone before.
-    pub(crate) fn renew_fence(&mut self) {
+    ///
+    /// Tells whether this is still the same member. A member that was expelled comes back under another id, with static
+    /// membership even without an event that takes its partitions away: others may have had them in between.
+    #[must_use]
+    pub(crate) fn renew_fence(&mut self) -> Continuity {
+        let before = self.fence.take();
         self.fence = group::fencing_metadata(&self.consumer);
+        match (before, &self.fence) {
+            (Some((_, before)), Some((_, now))) if before.member_id == now.member_id => {
+                Continuity::SameMember
+            }
+            (None, _) => Continuity::SameMember,
+            _ => Continuity::AnotherMember,
+        }
     }
 
     /// The metadata to commit with; `None` while this member has no place in the group.
     pub(crate) fn fence(&self) -> Option<&ConsumerGroupMetadata> {
         self.fence.as_ref().map(|(metadata, _)| metadata)
-    }
-
-    /// Whether commits with the fence stand a chance: no rebalance has begun a new generation, and nothing was lost.
-    pub(crate) fn fence_is_current(&self) -> bool {
-        let held = self.fence.as_ref().map(|(_, membership)| membership);
-        held.is_some()
-            && held == group::membership(&self.consumer).as_ref()
-            && !self.consumer.assignment_lost()
     }
 
     pub(crate) fn has_joined(&self) -> bool {

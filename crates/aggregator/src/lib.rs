@@ -79,6 +79,9 @@ fn work(config: &Config, from_beginning: bool, health: &Health, shutdown: &Shutd
             })
         };
         let started: Vec<_> = threads.into_iter().enumerate().map(start).collect();
+        if started.iter().any(Result::is_err) {
+            shutdown.request();
+        }
         let joined = started.into_iter().map(|thread| match thread?.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{EpochMillis, Pageview, Reason};
 use rdkafka::message::{BorrowedMessage, Message};
 
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, Original};
 use crate::transaction::PartitionFlush;
 use crate::windows::{Fate, PartitionWindows};
 
@@ -61,7 +61,15 @@ impl Partitions {
         // A record without a timestamp gives no yardstick for its event's clock: its event is ahead of it.
         let timestamp = EpochMillis(message.timestamp().to_millis().unwrap_or(-1));
         if let Fate::DeadLetter(reason) = windows.push(message.offset(), timestamp, event) {
-            let dead_letter = DeadLetter::new(message, reason);
+            let original = Original {
+                topic: message.topic(),
+                partition: message.partition(),
+                offset: message.offset(),
+                key: message.key(),
+                value: message.payload(),
+                headers: &service::kafka::headers(message),
+            };
+            let dead_letter = DeadLetter::new(&original, reason);
             partition.dead_letter_bytes += dead_letter.bytes();
             partition.dead_letters.push(dead_letter);
         }

@@ -50,6 +50,14 @@ fn restore_one(group: &Group, commit: Commit, limits: Limits) -> Result<(i32, Re
             "the log ends below what was counted: going on from its end"
         );
     }
+    let skew = restored.windows.max_future_skew();
+    if skew != limits.max_future_skew {
+        tracing::warn!(
+            partition,
+            ?skew,
+            "pipeline.max_future_skew was changed twice: the second change waits for the next restart"
+        );
+    }
     tracing::info!(partition, offset, next = point.next, "restored from the commit");
     Ok((*partition, restored))
 }

@@ -9,12 +9,21 @@
 //! ```text
 #![doc = include_str!("../fixtures/resume-point-unset.txt")]
 //! ```
+//! Where `pipeline.max_future_skew` is not its default, it is said, too; and after a change, which records the earlier
+//! setting decides about:
+//! ```text
+#![doc = include_str!("../fixtures/resume-point-skew.txt")]
+//! ```
 //! The format is final: a version that is not `v1` belongs to another program and must not be guessed at.
 
 use std::fmt;
-use std::str::FromStr;
+use std::iter::Peekable;
+use std::str::{FromStr, Split};
+use std::time::Duration;
 
 use model::{EpochMillis, EpochSeconds};
+
+use crate::windows::Guard;
 
 /// How far a partition's output has come. Offsets are the next to read, times on the wire are in milliseconds, `-`
 /// is unset.
@@ -34,6 +43,8 @@ pub struct ResumePoint {
     pub repeats: u64,
     /// Dead letters written for this partition so far.
     pub dead: u64,
+    /// How far ahead of their records events may be.
+    pub guard: Guard,
 }
 
 /// Commit metadata that is no resume point of this version.
@@ -56,7 +67,16 @@ impl ResumePoint {
     /// Where a partition stands whose commit has no metadata: nothing is known but the offset itself.
     #[must_use]
     pub const fn at(offset: i64) -> Self {
-        Self { next: offset, closed: None, time: None, flushed: 0, open: 0, repeats: 0, dead: 0 }
+        Self {
+            next: offset,
+            closed: None,
+            time: None,
+            flushed: 0,
+            open: 0,
+            repeats: 0,
+            dead: 0,
+            guard: Guard::of(Guard::DEFAULT_SKEW),
+        }
     }
 }
 
@@ -68,7 +88,14 @@ impl fmt::Display for ResumePoint {
         write!(
             f,
             "v1 next={next} closed={closed} time={time} flushed={flushed} open={open} repeats={repeats} dead={dead}"
-        )
+        )?;
+        if self.guard.skew != Guard::DEFAULT_SKEW {
+            write!(f, " skew={}", self.guard.skew.as_millis())?;
+        }
+        match self.guard.earlier {
+            Some((end, skew)) => write!(f, " skew-below={end}:{}", skew.as_millis()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -79,7 +106,7 @@ impl FromStr for ResumePoint {
         let Some(fields) = metadata.strip_prefix("v1 ") else {
             return Err(InvalidResumePoint::Version(metadata.to_owned()));
         };
-        let mut fields = Fields { metadata, rest: fields.split(' ') };
+        let mut fields = Fields { metadata, rest: fields.split(' ').peekable() };
         let point = Self {
             next: fields.number("next")?,
             closed: fields.time("closed")?.map(EpochMillis::to_seconds),
@@ -88,6 +115,10 @@ impl FromStr for ResumePoint {
             open: fields.number("open")?,
             repeats: fields.number("repeats")?,
             dead: fields.number("dead")?,
+            guard: Guard {
+                skew: fields.skew()?.unwrap_or(Guard::DEFAULT_SKEW),
+                earlier: fields.skew_below()?,
+            },
         };
         if fields.rest.next().is_some() { Err(fields.invalid("dead")) } else { Ok(point) }
     }
@@ -96,7 +127,7 @@ impl FromStr for ResumePoint {
 /// The fields of one metadata text, in their order.
 struct Fields<'a> {
     metadata: &'a str,
-    rest: std::str::Split<'a, char>,
+    rest: Peekable<Split<'a, char>>,
 }
 
 impl<'a> Fields<'a> {
@@ -117,9 +148,31 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A field that may be left out.
+    fn optional(&mut self, field: &'static str) -> Option<&'a str> {
+        let value = self.rest.peek()?.strip_prefix(field)?.strip_prefix('=')?;
+        self.rest.next();
+        Some(value)
+    }
+
+    fn skew(&mut self) -> Result<Option<Duration>, InvalidResumePoint> {
+        let Some(value) = self.optional("skew") else { return Ok(None) };
+        millis(value).map(Some).ok_or_else(|| self.invalid("skew"))
+    }
+
+    fn skew_below(&mut self) -> Result<Option<(i64, Duration)>, InvalidResumePoint> {
+        let Some(value) = self.optional("skew-below") else { return Ok(None) };
+        let parsed = value.split_once(':').and_then(|(end, skew)| Some((end.parse().ok()?, millis(skew)?)));
+        parsed.map(Some).ok_or_else(|| self.invalid("skew-below"))
+    }
+
     fn invalid(&self, field: &'static str) -> InvalidResumePoint {
         InvalidResumePoint::Field { metadata: self.metadata.to_owned(), field }
     }
+}
+
+fn millis(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_millis)
 }
 
 /// A number, or `-` where there is none yet.
@@ -150,10 +203,16 @@ mod tests {
             open: 42,
             repeats: 0,
             dead: 3,
+            guard: Guard::of(Guard::DEFAULT_SKEW),
+        };
+        let skew = ResumePoint {
+            guard: Guard { skew: Duration::from_secs(60), earlier: Some((4700, Duration::from_secs(120))) },
+            ..full
         };
         let unset = ResumePoint { dead: 1, ..ResumePoint::at(17) };
         for (point, fixture) in [
             (full, include_str!("../fixtures/resume-point.txt")),
+            (skew, include_str!("../fixtures/resume-point-skew.txt")),
             (unset, include_str!("../fixtures/resume-point-unset.txt")),
         ] {
             assert_eq!(point.to_string(), fixture.trim_end());
@@ -174,6 +233,8 @@ mod tests {
             (fixture.replace("open=42", "open=many"), "open"),
             (fixture.replace(" dead=3", ""), "dead"),
             (format!("{fixture} more=1"), "dead"),
+            (format!("{fixture} skew=1s"), "skew"),
+            (format!("{fixture} skew-below=7"), "skew-below"),
         ] {
             let error = metadata.parse::<ResumePoint>().unwrap_err();
             assert_eq!(error, InvalidResumePoint::Field { metadata, field });
@@ -188,11 +249,15 @@ mod tests {
             time in proptest::option::of(any::<i64>()),
             flushed in 0..=i64::MAX,
             (open, repeats, dead) in any::<(u64, u64, u64)>(),
+            skew in any::<u64>(),
+            earlier in proptest::option::of((0..=i64::MAX, any::<u64>())),
         ) {
+            let earlier = earlier.map(|(end, skew)| (end, Duration::from_millis(skew)));
+            let guard = Guard { skew: Duration::from_millis(skew), earlier };
             let (closed, time) = (closed.map(EpochSeconds), time.map(EpochMillis));
-            let point = ResumePoint { next, closed, time, flushed, open, repeats, dead };
+            let point = ResumePoint { next, closed, time, flushed, open, repeats, dead, guard };
             let metadata = point.to_string();
-            prop_assert!(metadata.is_ascii() && metadata.len() < 256);
+            prop_assert!(metadata.is_ascii() && metadata.len() < 512);
             prop_assert_eq!(metadata.parse(), Ok(point));
         }
     }

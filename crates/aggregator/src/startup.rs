@@ -22,10 +22,12 @@ pub(crate) fn check(
     shutdown: &Shutdown,
 ) -> Result<bool, Error> {
     let pipeline = &config.pipeline;
-    let consumer: BaseConsumer<LogOnly> = service::kafka::consumer_config(config, &pipeline.group_id)
-        .set("enable.partition.eof", "true")
-        .create_with_context(LogOnly)
-        .map_err(Error::Client)?;
+    if config.kafka.static_membership && pipeline.instance_id.is_none() {
+        return Err(Error::NoInstance);
+    }
+    let mut client = service::kafka::consumer_config(config, &pipeline.group_id);
+    client.set("enable.partition.eof", "true");
+    let consumer: BaseConsumer<LogOnly> = service::kafka::create(&client, LogOnly).map_err(Error::Client)?;
     let topics = [
         &*pipeline.pageviews_topic,
         &*pipeline.aggregates_topic,
@@ -44,10 +46,18 @@ pub(crate) fn check(
             Err(error) if Disposition::of(&error) == Disposition::Fatal => {
                 return Err(Error::Consumer(error));
             }
-            Err(error) => health.down(format!("cannot read committed offsets: {error}")),
+            Err(error) => {
+                health.down(format!("cannot tell whether events were counted before: {error}"));
+                pause();
+            }
         }
     }
     Ok(!shutdown.requested())
+}
+
+#[expect(clippy::disallowed_methods, reason = "an error may come at once, and again")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(500));
 }
 
 /// The output topic that has rows although the group has no commit. Rows and commits come in the same transaction, so

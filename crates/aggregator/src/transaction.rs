@@ -69,7 +69,7 @@ impl Transactions {
     ) -> Result<Option<Self>, Error> {
         let mut client = service::kafka::producer_config(config);
         client.set("transactional.id", id).set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
-        let producer = client.create_with_context(Deliveries).map_err(Error::Client)?;
+        let producer = service::kafka::create(&client, Deliveries).map_err(Error::Client)?;
         let pipeline = &config.pipeline;
         let topics = Topics {
             pageviews: pipeline.pageviews_topic.clone(),

@@ -9,7 +9,7 @@ use service::kafka::Disposition;
 use service::{Config, Shutdown, clock};
 
 use crate::error::Error;
-use crate::group::Group;
+use crate::group::{Continuity, Group};
 use crate::health::ThreadHealth;
 use crate::metrics::Metrics;
 use crate::partitions::{Partitions, Read};
@@ -24,6 +24,8 @@ const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 const RECORDS_PER_LOOK: u32 = 1024;
 /// Results go out at most this often. It also paces everything else that is not about records.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// Aborts in a row from which on something is wrong: around a rebalance there are one or two.
+const TOO_MANY_ABORTS: u32 = 3;
 
 /// A thread's state.
 pub(crate) struct Worker {
@@ -35,6 +37,7 @@ pub(crate) struct Worker {
     limits: Limits,
     health: ThreadHealth,
     metrics: Metrics,
+    aborts_in_a_row: u32,
     last_round: Instant,
 }
 
@@ -65,6 +68,7 @@ impl Worker {
             limits,
             health,
             metrics,
+            aborts_in_a_row: 0,
             last_round: clock::monotonic(),
         };
         while !shutdown.requested() {
@@ -141,7 +145,10 @@ impl Worker {
         while let Some(event) = self.group.next_rebalance() {
             let answered = match event {
                 Rebalance::Assigned(partitions) => self.take_over(&partitions)?,
-                Rebalance::Revoked(partitions) => self.give_up(&partitions)?,
+                Rebalance::Revoked(partitions) => {
+                    self.give_up(&partitions)?;
+                    true
+                }
             };
             if !answered {
                 break;
@@ -156,30 +163,38 @@ impl Worker {
         for partition in partitions {
             self.partitions.forget(*partition);
         }
-        self.group.renew_fence();
+        self.renew_fence();
         let Some(positions) = self.restored(partitions)? else {
             return Ok(false);
         };
         self.group.assign(&positions)?;
+        for partition in partitions {
+            self.forgotten.remove(partition);
+        }
         tracing::info!(?partitions, "assigned");
-        self.health.up();
+        self.tell_up();
         self.flush()?;
         Ok(true)
     }
 
-    /// Commits while that still counts, so that the next owner has less to read again.
-    fn give_up(&mut self, partitions: &[i32]) -> Result<bool, Error> {
-        if self.group.fence_is_current() {
-            self.flush()?;
-        }
+    /// What was not committed is the next owner's to read again. A last flush would be refused: by the time that
+    /// partitions are taken away the group has a new generation, and fresh metadata must not cover old state.
+    fn give_up(&mut self, partitions: &[i32]) -> Result<(), Error> {
         for partition in partitions {
             self.partitions.forget(*partition);
             self.forgotten.remove(partition);
         }
-        self.group.renew_fence();
+        self.renew_fence();
         self.group.unassign(partitions)?;
         tracing::info!(?partitions, "revoked");
-        Ok(true)
+        Ok(())
+    }
+
+    /// Once whatever was lost is forgotten.
+    fn renew_fence(&mut self) {
+        if self.group.renew_fence() == Continuity::AnotherMember {
+            self.forgotten.extend(self.partitions.forget_all());
+        }
     }
 
     /// After an abort: the fetch goes back to what is committed.
@@ -187,7 +202,10 @@ impl Worker {
         if self.forgotten.is_empty() {
             return Ok(());
         }
-        self.group.renew_fence();
+        self.renew_fence();
+        if self.group.fence().is_none() {
+            return Ok(());
+        }
         let partitions: Vec<i32> = self.forgotten.iter().copied().collect();
         let Some(positions) = self.restored(&partitions)? else {
             return Ok(());
@@ -233,10 +251,17 @@ impl Worker {
         }
         let started = clock::monotonic();
         match self.transactions.commit(&parts, fence)? {
-            Outcome::Committed => self.metrics.record_flush(&parts, started.elapsed()),
+            Outcome::Committed => {
+                self.aborts_in_a_row = 0;
+                self.metrics.record_flush(&parts, started.elapsed());
+            }
             Outcome::Aborted(error) => {
                 tracing::warn!(%error, "transaction aborted: restoring from what is committed");
                 self.metrics.record_abort();
+                self.aborts_in_a_row += 1;
+                if self.aborts_in_a_row >= TOO_MANY_ABORTS {
+                    self.health.down(format!("no transaction can be committed: {error}"));
+                }
                 self.forgotten.extend(self.partitions.forget_all());
             }
         }
@@ -268,6 +293,12 @@ impl Worker {
         }
         // With the broker's own assignment, a member without partitions gets no event that says it has joined.
         if self.group.has_joined() && self.group.topic_is_there() {
+            self.tell_up();
+        }
+    }
+
+    fn tell_up(&self) {
+        if self.aborts_in_a_row < TOO_MANY_ABORTS {
             self.health.up();
         }
     }

@@ -4,9 +4,11 @@
 
 mod fate;
 mod flush;
+mod guard;
 mod open;
 mod partition;
 
 pub use fate::Fate;
 pub use flush::Flush;
+pub use guard::Guard;
 pub use partition::{Limits, LogBounds, PartitionWindows, Restored};

@@ -8,6 +8,7 @@ use model::{EpochMillis, EpochSeconds, PageviewAggregate, Postcode, Reason, Wind
 
 use super::fate::{Fate, Place, WindowState};
 use super::flush::Flush;
+use super::guard::Guard;
 use super::open::OpenWindows;
 use crate::resume_point::ResumePoint;
 
@@ -20,12 +21,6 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How far an event may be ahead of its own ingestion.
     pub max_future_skew: Duration,
-}
-
-impl Limits {
-    /// On top of `max_future_skew`: the HTTP check runs a little before the record gets its timestamp, and on
-    /// another clock. What one of our own services let in must never become a dead letter.
-    const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 }
 
 /// The offsets `[start, end)` that a partition's log holds.
@@ -53,6 +48,7 @@ pub struct Restored {
 #[derive(Debug)]
 pub struct PartitionWindows {
     limits: Limits,
+    guard: Guard,
     /// The next offset to read.
     position: i64,
     /// The restored `next`: below it, only the committed `closed` decides.
@@ -87,6 +83,7 @@ impl PartitionWindows {
         let next = point.next.max(offset).min(log.end);
         let mut windows = Self {
             limits,
+            guard: point.guard.adopt(limits.max_future_skew, offset, next),
             position: offset.max(log.start).min(log.end),
             next,
             flushed: point.flushed.min(next),
@@ -115,8 +112,11 @@ impl PartitionWindows {
     ) -> Fate {
         debug_assert!(offset >= self.position, "offset {offset} was read before: {self:?}");
         let place = self.place(offset);
-        let fate = match event.and_then(|event| self.guard(record_timestamp, event)) {
+        let fate = match event {
             Err(reason) => Fate::of(place, Err(reason)),
+            Ok((_, event_time)) if self.guard.refuses(offset, event_time, record_timestamp) => {
+                Fate::of(place, Err(Reason::TimestampInFuture))
+            }
             Ok((postcode, event_time)) => {
                 if place == Place::Fresh {
                     self.advance(record_timestamp.min(event_time.to_millis()));
@@ -204,10 +204,12 @@ impl PartitionWindows {
         });
         // Committing the position would let `next` fall during a replay, and the records in between come out twice.
         let next = self.position.max(self.next);
+        let offset = self.open.first_needed().unwrap_or(self.position);
+        self.guard = self.guard.needed_from(offset);
         Flush {
             late: late.collect(),
             rows: std::mem::take(&mut self.rows),
-            offset: self.open.first_needed().unwrap_or(self.position),
+            offset,
             resume_point: ResumePoint {
                 next,
                 closed: self.closed,
@@ -216,6 +218,7 @@ impl PartitionWindows {
                 open: self.open.events(),
                 repeats: self.repeats,
                 dead: self.dead,
+                guard: self.guard,
             },
         }
     }
@@ -238,20 +241,17 @@ impl PartitionWindows {
         self.time
     }
 
+    /// How far an event of a new record may be ahead: a change waits while records are replayed that two earlier
+    /// settings decided about.
+    #[must_use]
+    pub const fn max_future_skew(&self) -> Duration {
+        self.guard.skew
+    }
+
     /// How many windows are open.
     #[must_use]
     pub fn open_windows(&self) -> usize {
         self.open.len()
-    }
-
-    /// Refuses events too far ahead of their record. Both times are in the record, so a replay decides the same.
-    fn guard(
-        &self,
-        record_timestamp: EpochMillis,
-        event: (Postcode, EpochSeconds),
-    ) -> Result<(Postcode, EpochSeconds), Reason> {
-        let limit = record_timestamp.plus(self.limits.max_future_skew).plus(Limits::CLOCK_TOLERANCE);
-        if event.1.to_millis() > limit { Err(Reason::TimestampInFuture) } else { Ok(event) }
     }
 
     const fn place(&self, offset: i64) -> Place {

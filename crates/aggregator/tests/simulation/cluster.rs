@@ -51,6 +51,7 @@ pub(crate) struct Cluster {
     log: Log,
     now: i64,
     grace: i64,
+    skew: i64,
     postcodes: Postcodes,
     generation: u64,
     committed: Commit,
@@ -65,11 +66,12 @@ impl Cluster {
     pub(crate) fn new(postcodes: Postcodes) -> Self {
         let committed = Commit { offset: 0, metadata: ResumePoint::at(0).to_string() };
         let log = Log::default();
-        let owner = Member::restore(0, &committed, &log, limits(FIRST_GRACE), postcodes);
+        let owner = Member::restore(0, &committed, &log, limits(FIRST_GRACE, MAX_FUTURE_SKEW), postcodes);
         Self {
             log,
             now: 10_000,
             grace: FIRST_GRACE,
+            skew: MAX_FUTURE_SKEW,
             postcodes,
             generation: 0,
             committed,
@@ -113,7 +115,10 @@ impl Cluster {
                 }
             }
             Step::Idle => self.idle(),
-            Step::Crash { into_zombie, grace } => self.crash(into_zombie, grace),
+            Step::Crash { into_zombie, grace, skew } => {
+                self.skew = skew.unwrap_or(self.skew);
+                self.crash(into_zombie, grace);
+            }
             Step::ZombieReads => self.zombies.iter_mut().for_each(|zombie| {
                 zombie.read(&self.log);
             }),
@@ -143,7 +148,13 @@ impl Cluster {
     }
 
     fn restored(&self) -> Member {
-        Member::restore(self.generation, &self.committed, &self.log, limits(self.grace), self.postcodes)
+        Member::restore(
+            self.generation,
+            &self.committed,
+            &self.log,
+            limits(self.grace, self.skew),
+            self.postcodes,
+        )
     }
 
     fn idle(&mut self) {
@@ -221,12 +232,8 @@ impl Cluster {
     }
 }
 
-fn limits(grace: i64) -> Limits {
-    Limits {
-        grace: seconds(grace),
-        idle_timeout: seconds(IDLE_TIMEOUT),
-        max_future_skew: seconds(MAX_FUTURE_SKEW),
-    }
+fn limits(grace: i64, skew: i64) -> Limits {
+    Limits { grace: seconds(grace), idle_timeout: seconds(IDLE_TIMEOUT), max_future_skew: seconds(skew) }
 }
 
 fn seconds(seconds: i64) -> Duration {

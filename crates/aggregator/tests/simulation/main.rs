@@ -87,6 +87,13 @@ proptest! {
     }
 
     #[test]
+    fn another_guard_loses_and_doubles_nothing(
+        steps in life(&[DISTURBANCES, CLOSING_EARLY, &[Feature::SkewChanges]].concat()),
+    ) {
+        every_record_comes_out_exactly_once(&steps)?;
+    }
+
+    #[test]
     fn a_log_that_lost_its_head_costs_only_what_it_lost(
         steps in life(&[DISTURBANCES, CLOSING_EARLY, &[Feature::LostHeads]].concat()),
     ) {

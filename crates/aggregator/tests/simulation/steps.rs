@@ -22,6 +22,7 @@ pub(crate) enum Step {
     Crash {
         into_zombie: bool,
         grace: Option<i64>,
+        skew: Option<i64>,
     },
     ZombieReads,
     ZombieBegins,
@@ -45,6 +46,7 @@ pub(crate) enum Feature {
     Garbage,
     Idling,
     GraceChanges,
+    SkewChanges,
     LostHeads,
     LostTails,
 }
@@ -70,9 +72,14 @@ fn step(features: &[Feature]) -> Union<BoxedStrategy<Step>> {
     } else {
         Just(None).boxed()
     };
-    let crash = (any::<bool>(), grace).prop_map({
+    let skew = if has(Feature::SkewChanges) {
+        prop::option::of(prop::sample::select(vec![0_i64, 40, 200])).boxed()
+    } else {
+        Just(None).boxed()
+    };
+    let crash = (any::<bool>(), grace, skew).prop_map({
         let zombies = has(Feature::Zombies);
-        move |(zombie, grace)| Step::Crash { into_zombie: zombie && zombies, grace }
+        move |(zombie, grace, skew)| Step::Crash { into_zombie: zombie && zombies, grace, skew }
     });
     let share = 0_u8..=100;
     let all = [

@@ -118,11 +118,12 @@ impl Component {
         let mut state = self.health.lock();
         let before = state.components.insert(self.name, error);
         let now = &state.components[self.name];
-        // Changes are logged here, once, and not by everyone who reports.
+        // Changes are logged here, once, and not by everyone who reports. To be down is news for one that was up only.
         match (before.flatten(), now) {
             (Some(_), None) => tracing::info!(component = self.name, "up"),
-            (before, Some(reason)) if before.as_ref() != Some(reason) => {
-                tracing::warn!(component = self.name, reason = reason.as_str(), "down");
+            (None, Some(reason)) => tracing::warn!(component = self.name, reason = reason.as_str(), "down"),
+            (Some(before), Some(reason)) if before != *reason => {
+                tracing::info!(component = self.name, reason = reason.as_str(), "still down");
             }
             _ => {}
         }

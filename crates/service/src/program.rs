@@ -87,8 +87,13 @@ where
         Ok(config) => config,
         Err(error) => return fail(exit::USAGE, program, &error),
     };
+    if let Err(error) = crate::kafka::check_properties(&config) {
+        return fail(exit::USAGE, program, &error);
+    }
     if arguments.get_flag("check-config") {
-        config.effective.iter().for_each(|(key, value)| println!("{key} = {value:?}"));
+        let lines = config.effective.iter().map(|(key, value)| format!("{key} = {value:?}\n"));
+        // Whoever reads it may have had enough.
+        let _ = std::io::stdout().write_all(lines.collect::<String>().as_bytes());
         return exit::GOOD.into();
     }
     if arguments.get_flag("healthcheck") {

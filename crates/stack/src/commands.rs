@@ -64,7 +64,8 @@ async fn up(options: &Options, home: &Home) -> Result<ExitCode> {
             say(&format!("up in {:.0} s\n{}", began.elapsed().as_secs_f64(), places(options, home)));
         }
         Some(Ok(Up::WasRunning)) => {
-            say(&format!("already running: nothing to do\n{}", places(options, home)))
+            say(&format!("already running: nothing to do\n{}", places(options, home)));
+            return status(home).await;
         }
         Some(Err(error)) => return Err(error.into()),
         None => {

@@ -53,8 +53,8 @@ fn why_not(body: &str) -> Option<String> {
         .iter()
         .filter_map(|(name, component)| {
             let status = component.get("status")?.as_str()?;
-            let details = component.get("details").map(|details| format!(" {details}")).unwrap_or_default();
-            (status != "UP").then(|| format!("{name} {status}{details}"))
+            let error = component.get("details").and_then(|details| details.get("error")?.as_str());
+            (status != "UP").then(|| format!("{name}: {}", error.unwrap_or(status)))
         })
         .collect();
     (!down.is_empty()).then(|| down.join(", "))
@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn names_what_is_down() {
         let body = r#"{"status":"DOWN","components":{"kafka":{"status":"DOWN"},"s3":{"status":"UP"}}}"#;
-        assert_eq!(why_not(body).as_deref(), Some("kafka DOWN"));
+        assert_eq!(why_not(body).as_deref(), Some("kafka: DOWN"));
+        let body = r#"{"components":{"kafka":{"status":"DOWN","details":{"error":"joining the group"}}}}"#;
+        assert_eq!(why_not(body).as_deref(), Some("kafka: joining the group"));
         assert_eq!(why_not("<html>"), None);
     }
 }

@@ -155,6 +155,11 @@ impl Stack {
         let had_bucket = ministack::has_bucket(&self.options.ports).await;
         if !had_bucket {
             self.provision().await?;
+            // The emulator writes a bucket's settings down when it stops in order, its region among them: without one a
+            // later crash would leave the objects in a bucket that every client is sent away from.
+            self.s3.stop().await;
+            self.s3.start().await;
+            self.s3.ready().await?;
         }
         Ok(had_bucket)
     }

@@ -45,6 +45,8 @@ async fn comes_back_after_kill_9_and_leaves_nothing() {
     assert_ne!(stack.kafka().pid(), before);
     assert_eq!((stack.kafka().crashes(), stack.s3().crashes()), (1, 1));
     assert_eq!(get(&stack, "before").await, "kept");
+    let location = get(&stack, "?location").await;
+    assert!(location.contains("eu-west-2"), "clients would be sent to another region: {location}");
 
     stack.kafka().stop().await;
     assert!(!is_open(kafka) && is_open(s3));

@@ -53,18 +53,30 @@ impl Config {
     ) -> Result<Self, Error> {
         let variables: Vec<_> =
             variables.into_iter().filter(|(name, _)| name.starts_with("PAGEVIEW_")).collect();
-        let file = file.map(Path::to_owned).or_else(|| named_file(&variables));
+        let file = match file {
+            Some(file) => Some(file.to_owned()),
+            None => named_file(&variables).map_err(|mistake| Error(vec![mistake]))?,
+        };
         let layers = Layers::read(file.as_deref(), variables).map_err(|mistake| Error(vec![mistake]))?;
         schema::read(layers, default_port).map_err(Error)
     }
 }
 
-fn named_file(variables: &[(String, String)]) -> Option<PathBuf> {
+fn named_file(variables: &[(String, String)]) -> Result<Option<PathBuf>, Mistake> {
     let value = |name| variables.iter().find(|(known, value)| known == name && !value.is_empty());
     if let Some((_, file)) = value(FILE_VARIABLE) {
-        return Some(PathBuf::from(file));
+        return Ok(Some(PathBuf::from(file)));
     }
-    value(PROFILE_VARIABLE).map(|(_, profile)| PathBuf::from(format!("deploy/config/{profile}.toml")))
+    let Some((_, profile)) = value(PROFILE_VARIABLE) else { return Ok(None) };
+    let file = PathBuf::from(format!("deploy/config/{profile}.toml"));
+    if file.is_file() {
+        return Ok(Some(file));
+    }
+    let detail = format!(
+        "{PROFILE_VARIABLE}={profile} names it, but it is not below the current folder: profiles are local, test and aws, \
+         found from the repository's root; elsewhere give --config or {FILE_VARIABLE}"
+    );
+    Err(Mistake::file(&file, &detail))
 }
 
 #[cfg(test)]
@@ -134,6 +146,16 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_that_is_not_here_is_told_with_those_that_there_are() {
+        let variables = [(PROFILE_VARIABLE.to_owned(), "prod".to_owned())];
+        let error = Config::from_environment(None, 1, variables).unwrap_err().to_string();
+        assert!(
+            error.contains("deploy/config/prod.toml") && error.contains("local, test and aws"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn secrets_are_not_printed() {
         let variables = [
             ("PAGEVIEW_KAFKA__PROPERTIES__SASL_PASSWORD", "hunter2"),
@@ -161,12 +183,17 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused() {
-        let error = load("[shutdown]\ndrain_delay = '20s'\n[ingest]\nmax_in_flight_bytes = '1MiB'", &[]);
-        let text = error.unwrap_err().to_string();
-        assert!(
-            text.contains("shutdown.drain_delay") && text.contains("ingest.max_in_flight_bytes"),
-            "{text}"
-        );
+        let toml = "[shutdown]\ndrain_delay = '20s'\n[ingest]\nmax_in_flight_bytes = '1MiB'\n\
+                    [aws.s3]\nbucket_name = 'Bad_Bucket!'\nendpoint_override = 'localhost:4566'";
+        let text = load(toml, &[]).unwrap_err().to_string();
+        for key in [
+            "shutdown.drain_delay",
+            "ingest.max_in_flight_bytes",
+            "aws.s3.bucket_name",
+            "aws.s3.endpoint_override",
+        ] {
+            assert!(text.contains(key), "{key}: {text}");
+        }
     }
 
     /// `UPDATE_DOCS=1 make test` writes the page anew.

@@ -244,8 +244,30 @@ pub(super) fn read(layers: Layers, default_port: u16) -> Result<Config, Vec<Mist
         "ingest.max_in_flight_bytes",
         "must be at least 16MiB: one batch of 8 MiB and what Kafka's client keeps beside it must fit",
     );
+    keys.require(
+        is_bucket_name(&config.aws.bucket),
+        "aws.s3.bucket_name",
+        "must be 3 to 63 lower-case letters, digits, dots and hyphens",
+    );
+    let is_url = |text: &String| text.starts_with("http://") || text.starts_with("https://");
+    keys.require(
+        config.aws.endpoint_override.as_ref().is_none_or(is_url),
+        "aws.s3.endpoint_override",
+        "must be a URL, such as http://localhost:4566",
+    );
     config.effective = keys.finish()?;
+    for (key, value) in &mut config.effective {
+        if key == "server.port" && value.is_empty() {
+            *value = config.server.port.to_string();
+        }
+    }
     Ok(config)
+}
+
+/// The rules for general purpose buckets (Amazon S3 User Guide), as far as they are about characters.
+fn is_bucket_name(name: &str) -> bool {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+    (3..=63).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 /// Every key, in the order of the documentation.

@@ -38,6 +38,23 @@ pub fn default_to(client: &mut ClientConfig, name: &str, value: &str) {
     }
 }
 
+/// Whether librdkafka knows every property of `kafka.properties`, and takes its value.
+///
+/// # Errors
+/// Names the property and says why it is refused, without its value.
+pub fn check_properties(config: &Config) -> Result<(), String> {
+    let refused = match client_config(config).create_native_config() {
+        Ok(_) => return Ok(()),
+        Err(error) => without_value(error).to_string(),
+    };
+    let mend = if refused.contains("not available at build time") {
+        " (this build has no TLS and SASL: build it with the feature kafka-tls)"
+    } else {
+        ""
+    };
+    Err(format!("{refused}{mend}"))
+}
+
 /// Makes a client. rdkafka's own error repeats the value that was refused, which may be a password.
 ///
 /// # Errors
@@ -120,5 +137,33 @@ fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
         }
         RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => tracing::info!(facility, "librdkafka: {line}"),
         RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {line}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_properties(properties: &[(&str, &str)]) -> Config {
+        let mut config = Config::load(None, 0).unwrap();
+        let owned = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        config.kafka.properties = owned.collect();
+        config
+    }
+
+    #[test]
+    fn what_only_tunes_may_be_overridden_under_any_of_its_names() {
+        let config = with_properties(&[("compression.codec", "zstd"), ("check.crcs", "false")]);
+        assert_eq!(producer_config(&config).get("compression.type"), Some("zstd"));
+        assert_eq!(producer_config(&config).get("compression.codec"), None);
+        assert_eq!(consumer_config(&config, "g").get("check.crcs"), Some("false"));
+        assert_eq!(consumer_config(&config, "g").get("isolation.level"), Some("read_committed"));
+    }
+
+    #[test]
+    fn a_refused_property_is_named_and_its_value_is_not() {
+        let error = check_properties(&with_properties(&[("no.such.password", "hunter2")])).unwrap_err();
+        assert!(error.contains("no.such.password") && !error.contains("hunter2"), "{error}");
+        assert_eq!(check_properties(&with_properties(&[("socket.timeout.ms", "30000")])), Ok(()));
     }
 }

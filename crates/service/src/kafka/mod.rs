@@ -10,7 +10,7 @@ pub mod group;
 mod headers;
 mod topics;
 
-pub use client::{LogOnly, consumer_config, create, default_to, producer_config};
+pub use client::{LogOnly, check_properties, consumer_config, create, default_to, producer_config};
 pub use disposition::Disposition;
 pub use headers::{Header, headers};
 pub use topics::{missing_topics, wait_for_topics};

@@ -72,6 +72,9 @@ pub(crate) struct Options {
     /// File to list in what was answered, for `pageviews audit --receipts`; must not exist
     #[arg(long, value_name = "FILE")]
     receipts: Option<PathBuf>,
+    /// Report as JSON: how many requests and events ended how
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<Verdict> {
@@ -88,8 +91,12 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Verdict> {
     let tally = drive(&load, options).await?;
     let elapsed = load.elapsed();
     load.finish()?;
-    println!("{}", tally.report(elapsed));
-    if let Some(file) = &options.receipts {
+    if options.json {
+        println!("{}", tally.json(seed, elapsed)?);
+    } else {
+        println!("{}", tally.report(elapsed));
+    }
+    if let Some(file) = options.receipts.as_ref().filter(|_| !options.json) {
         println!("receipts in {}", file.display());
     }
     let accepted = tally.events(Answer::Accepted);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use indicatif::HumanCount;
+use serde::Serialize;
 
 use crate::receipts::Answer;
 
@@ -40,6 +41,27 @@ impl Outcome {
         }
     }
 
+    /// Its name in JSON.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused(_) => "refused",
+            Self::Unavailable(_) => "unavailable",
+            Self::Odd(_) => "odd",
+            Self::Lost => "lost",
+            Self::Unreached => "unreached",
+        }
+    }
+
+    /// The HTTP status, where there was an answer.
+    const fn status(self) -> Option<u16> {
+        match self {
+            Self::Accepted => Some(202),
+            Self::Refused(status) | Self::Unavailable(status) | Self::Odd(status) => Some(status),
+            Self::Lost | Self::Unreached => None,
+        }
+    }
+
     /// What it says about the events.
     pub(super) const fn answer(self) -> Answer {
         match self {
@@ -71,6 +93,33 @@ pub(super) struct Count {
     pub(super) events: u64,
     /// What the first of them was told.
     pub(super) words: Option<String>,
+}
+
+/// The report for programs.
+#[derive(Serialize)]
+struct Document<'a> {
+    seed: u64,
+    seconds: f64,
+    accepted: u64,
+    /// From sending to 202; `null` if there was none.
+    latency_ms: Option<Latency>,
+    outcomes: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Latency {
+    p50: f64,
+    p99: f64,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    outcome: &'static str,
+    status: Option<u16>,
+    requests: u64,
+    events: u64,
+    /// What the first of them was told.
+    first: Option<&'a str>,
 }
 
 /// What one connection, or all of them, saw.
@@ -123,7 +172,6 @@ impl Tally {
     pub(super) fn report(&self, elapsed: Duration) -> String {
         let accepted = self.events(Answer::Accepted);
         let per_second = (accepted as f64 / elapsed.as_secs_f64()) as u64;
-        let latency = |quantile| self.latencies.value_at_quantile(quantile) as f64 / 1000.0;
         let mut lines = vec![format!(
             "accepted {} events in {:.1} s: {} events/s",
             HumanCount(accepted),
@@ -131,7 +179,8 @@ impl Tally {
             HumanCount(per_second)
         )];
         if accepted > 0 {
-            lines.push(format!("answered in {:.1} ms (p50), {:.1} ms (p99)", latency(0.5), latency(0.99)));
+            let Latency { p50, p99 } = self.latency();
+            lines.push(format!("answered in {p50:.1} ms (p50), {p99:.1} ms (p99)"));
         }
         for (outcome, Count { requests, events, words }) in &self.outcomes {
             lines.push(format!(
@@ -142,6 +191,30 @@ impl Tally {
             lines.extend(words.iter().map(|words| format!("             first: {words}")));
         }
         lines.join("\n")
+    }
+
+    /// [`Tally::report`] as JSON.
+    pub(super) fn json(&self, seed: u64, elapsed: Duration) -> serde_json::Result<String> {
+        let accepted = self.events(Answer::Accepted);
+        let outcomes = self.outcomes.iter().map(|(outcome, Count { requests, events, words })| Line {
+            outcome: outcome.name(),
+            status: outcome.status(),
+            requests: *requests,
+            events: *events,
+            first: words.as_deref(),
+        });
+        serde_json::to_string_pretty(&Document {
+            seed,
+            seconds: elapsed.as_secs_f64(),
+            accepted,
+            latency_ms: (accepted > 0).then(|| self.latency()),
+            outcomes: outcomes.collect(),
+        })
+    }
+
+    fn latency(&self) -> Latency {
+        let latency = |quantile| self.latencies.value_at_quantile(quantile) as f64 / 1000.0;
+        Latency { p50: latency(0.5), p99: latency(0.99) }
     }
 }
 
@@ -181,5 +254,24 @@ mod tests {
             "{report}"
         );
         assert!(report.contains("100 events in         1 requests: no answer, perhaps stored"), "{report}");
+    }
+
+    #[test]
+    fn programs_are_told_every_outcome() {
+        let mut tally = Tally::new().unwrap();
+        tally.record(Outcome::Accepted, 100, Duration::from_millis(2), None);
+        tally.record(Outcome::Unavailable(503), 50, Duration::ZERO, Some("no Kafka".to_owned()));
+        tally.record(Outcome::Lost, 50, Duration::ZERO, None);
+        let json: serde_json::Value =
+            serde_json::from_str(&tally.json(7, Duration::from_secs(2)).unwrap()).unwrap();
+        assert_eq!((&json["seed"], &json["accepted"]), (&7.into(), &100.into()));
+        assert_eq!(
+            json["outcomes"],
+            serde_json::json!([
+                {"outcome": "accepted", "status": 202, "requests": 1, "events": 100, "first": null},
+                {"outcome": "unavailable", "status": 503, "requests": 1, "events": 50, "first": "no Kafka"},
+                {"outcome": "lost", "status": null, "requests": 1, "events": 50, "first": null},
+            ])
+        );
     }
 }

@@ -1,9 +1,11 @@
 //! `pageviews audit`: whether the promise holds, on a pipeline that may be running.
 //!
 //! ```text
-//! S3    -> reader    -> ledgers  -+-> ledger:    entries tile each partition
-//!       -> keys                  -+-> inventory: listed = there
+//! S3    -> reader    -> ledgers  -+-> identity:  of these topics
+//!       -> keys                   |-> ledger:    entries tile each partition
+//!                                 +-> inventory: listed = there
 //! Kafka -> positions -> progress -+-> quiet:     everything has arrived
+//!                                 |-> coverage:  the ledger knows what Kafka knows of
 //!                                 +-> balance:   events = counted + dead + open + repeats
 //! S3    -> aggregates/ -------------> rows:      no minute of a postcode twice
 //!       -> raw/, receipt files -----> receipts:  every 202 once
@@ -13,6 +15,7 @@
 
 mod balance;
 mod check;
+mod coverage;
 mod identity;
 mod inventory;
 mod ledger;
@@ -39,6 +42,7 @@ use crate::arguments::duration;
 use crate::progress;
 use crate::verdict::Unreachable;
 use crate::{Verdict, objects};
+use check::Status;
 use ledger::TopicLedger;
 use positions::Positions;
 use quiet::Progress;
@@ -77,7 +81,7 @@ struct Snapshot {
     ledgers: Vec<TopicLedger>,
     progress: Progress,
     keys: BTreeSet<String>,
-    /// Objects that the ledger lists and that are being written.
+    /// Objects that are being written: listed and not there yet, or there and not listed yet.
     in_flight: usize,
 }
 
@@ -91,19 +95,18 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
     let Snapshot { ledgers, progress, keys, in_flight } =
         quiet_snapshot(&positions, &mut reader, deadline).await?;
 
-    let identity = block_in_place(|| identity::check(&ledgers, |topic| positions.identity(topic)));
-    let quiet = quiet::check(&progress, in_flight);
-    let is_settled = check::worst(&[identity.clone(), quiet.clone()]) == check::Status::Ok;
-    let mut checks = vec![
-        identity,
-        quiet,
+    let identity = block_in_place(|| identity::check(&ledgers, &keys, |topic| positions.identity(topic)));
+    let mut checks = vec![identity, coverage::check(&ledgers, &progress), quiet::check(&progress, in_flight)];
+    // Without these, what is missing may be on its way, or was never known.
+    let is_settled = check::worst(&checks) == Status::Ok;
+    checks.extend([
         ledger::check(&ledgers),
         inventory::check_listed(&ledgers, &progress, &keys),
         inventory::check_unlisted(&ledgers, &keys),
         balance::check(&ledgers, &progress, is_settled),
         balance::check_dead_letters(&ledgers, &progress, is_settled),
         scan::rows(&bucket, &ledgers).await?,
-    ];
+    ]);
     scan::raw(&bucket, &loads).await?;
     checks.extend(loads.iter().map(|load| load.check(is_settled)));
 

@@ -8,6 +8,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::metadata::Metadata;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use s3_sink::Kind;
+use s3_sink::hint::Hint;
 use service::clock::monotonic;
 use service::kafka::consumer_config;
 use service::{Config, kafka};
@@ -105,8 +106,13 @@ impl Positions {
         for (kind, topic, consumer) in &self.writers {
             let ledger = ledgers.iter().find(|ledger| ledger.kind == *kind);
             for (partition, committed) in self.committed(consumer, topic)? {
-                progress.committed.extend(committed.map(|(offset, _)| ((*kind, partition), offset)));
+                let of = (*kind, partition);
+                if let Some((offset, metadata)) = committed {
+                    progress.committed.insert(of, offset);
+                    progress.hints.extend(Hint::parse(offset, &metadata).map(|hint| (of, hint)));
+                }
                 let (start, end) = self.uncommitted.fetch_watermarks(topic, partition, TIMEOUT)?;
+                progress.ends.insert(of, end);
                 let lag = |who, position: Option<i64>| Lag {
                     who,
                     topic: topic.clone(),

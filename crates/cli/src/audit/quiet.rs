@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aggregator::resume_point::ResumePoint;
 use indicatif::HumanCount;
 use s3_sink::Kind;
+use s3_sink::hint::Hint;
 
 use super::check::{Check, Status};
 
@@ -13,6 +14,10 @@ use super::check::{Check, Status};
 pub(super) struct Progress {
     /// Offsets committed by the sink's writers.
     pub(super) committed: BTreeMap<(Kind, i32), i64>,
+    /// What they say beside them of the ledger.
+    pub(super) hints: BTreeMap<(Kind, i32), Hint>,
+    /// The end of every partition's log: the next offset.
+    pub(super) ends: BTreeMap<(Kind, i32), i64>,
     /// What the aggregator committed for each partition of the events.
     pub(super) points: BTreeMap<i32, Point>,
     /// Partitions of the events for which the aggregator has committed something while we looked: the bucket may show
@@ -56,6 +61,11 @@ impl Progress {
     pub(super) fn compare(&mut self, after: &BTreeMap<i32, Point>) {
         let moved = after.iter().filter(|(partition, point)| self.points.get(partition) != Some(point));
         self.moved = moved.map(|(partition, _)| *partition).collect();
+    }
+
+    /// Whether `who` has records of a partition before it.
+    pub(super) fn is_behind(&self, who: &str, topic: &str, partition: i32) -> bool {
+        self.lags.iter().any(|lag| (lag.who, lag.topic.as_str(), lag.partition) == (who, topic, partition))
     }
 
     /// The offset that the writer `kind` has committed.

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Cursor};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -18,6 +18,20 @@ use crate::progress::Progress;
 const READS: usize = 8;
 /// How often a read is tried.
 const ATTEMPTS: u32 = 5;
+
+/// Why one object cannot be read, while others can.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    #[error("it was deleted while it was to be read")]
+    Gone,
+    #[error("this release reads ndjson and ndjson.gz only")]
+    Format,
+    /// S3 has it and does not give it away: the rights are missing, or it was moved to an archive.
+    #[error(transparent)]
+    Refused(bucket::Error),
+    #[error("{0:#}")]
+    Damaged(anyhow::Error),
+}
 
 /// The bucket of the configuration, if it is there.
 pub(crate) async fn bucket(config: &Config) -> anyhow::Result<Bucket> {
@@ -39,51 +53,63 @@ pub(crate) async fn get(bucket: &Bucket, key: &str) -> Result<Option<Bytes>, buc
     persistently(async || bucket.get(key).await).await
 }
 
-/// Reads `objects` on all cores: `read` gets the lines of each, `take` what `read` made of them, in any order.
+/// Reads the objects `keys` on all cores: `read` gets the lines of each, `take` what `read` made of them, in any order.
+/// Ends early where S3 does not answer, and where `take` says so: one object that cannot be read is its matter.
 pub(crate) async fn read<T: Send + 'static>(
     bucket: &Bucket,
     what: &str,
-    objects: Vec<Listed>,
+    keys: Vec<String>,
     read: impl Fn(&str, &mut dyn BufRead) -> anyhow::Result<T> + Clone + Send + 'static,
-    mut take: impl FnMut(T) -> anyhow::Result<()>,
+    mut take: impl FnMut(&str, Result<T, Unread>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let (total, count) = (objects.iter().map(|object| object.size).sum(), objects.len() as u64);
-    let (mut progress, mut read_bytes, mut read_objects) = (Progress::new(total), 0, 0);
-    let results = stream::iter(objects).map(|object| {
+    let count = keys.len() as u64;
+    let (mut progress, mut read_bytes, mut read_objects) = (Progress::new(count), 0, 0);
+    let results = stream::iter(keys).map(|key| {
         let read = read.clone();
         async move {
-            let body = get(bucket, &object.key).await?;
-            let body = body.with_context(|| format!("{} was deleted while it was to be read", object.key))?;
-            let parse = move || {
-                let result = lines(&object.key, body).and_then(|mut lines| read(&object.key, &mut lines));
-                result
-                    .with_context(|| format!("cannot read {}", object.key))
-                    .map(|value| (object.size, value))
+            let body = match body(bucket, &key).await? {
+                Ok(body) => body,
+                Err(unread) => return Ok((key, 0, Err(unread))),
             };
-            tokio::task::spawn_blocking(parse).await?
+            let size = body.len() as u64;
+            let parse = move || {
+                let value =
+                    lines(&key, body).and_then(|mut lines| read(&key, &mut lines).map_err(Unread::Damaged));
+                (key, size, value)
+            };
+            anyhow::Ok(tokio::task::spawn_blocking(parse).await?)
         }
     });
     let mut results = results.buffer_unordered(READS);
-    while let Some((size, value)) = results.try_next().await? {
-        take(value)?;
+    while let Some((key, size, value)) = results.try_next().await? {
+        take(&key, value)?;
         (read_bytes, read_objects) = (read_bytes + size, read_objects + 1);
-        progress.update(read_bytes, || {
+        progress.update(read_objects, || {
             let (done, all) = (HumanCount(read_objects), HumanCount(count));
-            format!("{what}: {done} of {all} objects, {} of {}", HumanBytes(read_bytes), HumanBytes(total))
+            format!("{what}: {done} of {all} objects, {}", HumanBytes(read_bytes))
         });
     }
     Ok(())
 }
 
+/// The body of one object; the outer error is that of a bucket of which nothing can be read.
+async fn body(bucket: &Bucket, key: &str) -> Result<Result<Bytes, Unread>, bucket::Error> {
+    match get(bucket, key).await {
+        Ok(body) => Ok(body.ok_or(Unread::Gone)),
+        Err(error) if matches!(error.kind, Kind::Denied | Kind::Other) => Ok(Err(Unread::Refused(error))),
+        Err(error) => Err(error),
+    }
+}
+
 /// The lines of an object, unpacked as its name says.
-fn lines(key: &str, body: Bytes) -> anyhow::Result<Box<dyn BufRead>> {
+fn lines(key: &str, body: Bytes) -> Result<Box<dyn BufRead>, Unread> {
     let body = Cursor::new(body);
     if key.ends_with(".ndjson.gz") {
         Ok(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(body))))
     } else if key.ends_with(".ndjson") {
         Ok(Box::new(body))
     } else {
-        bail!("this release reads ndjson and ndjson.gz only")
+        Err(Unread::Format)
     }
 }
 

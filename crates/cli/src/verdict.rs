@@ -2,6 +2,8 @@
 
 use service::exit;
 
+use crate::objects::Unread;
+
 /// The end of a command that could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -40,7 +42,10 @@ pub(crate) struct Misused(pub(crate) String);
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<service::config::Error>() || error.is::<Misused>() {
         exit::USAGE
-    } else if error.is::<Unreachable>() || error.is::<s3_sink::bucket::Error>() {
+    } else if error.is::<Unreachable>()
+        || error.is::<s3_sink::bucket::Error>()
+        || matches!(error.downcast_ref(), Some(Unread::Refused(_)))
+    {
         exit::UNREACHABLE
     } else {
         exit::FAILED

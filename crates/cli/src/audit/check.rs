@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Verdict;
+use crate::objects::Unread;
 
 /// The verdict of one check. The worst of all is the audit's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,6 +42,16 @@ impl Check {
     pub(super) fn find(&mut self, status: Status, finding: impl Into<String>) {
         self.status = self.status.max(status);
         self.findings.push(finding.into());
+    }
+
+    /// An object that should hold something and cannot be read. Damage is what nobody mends; everything else leaves
+    /// open what the object holds.
+    pub(super) fn find_unread(&mut self, key: &str, unread: &Unread) {
+        let status = match unread {
+            Unread::Damaged(_) => Status::Violated,
+            Unread::Gone | Unread::Format | Unread::Refused(_) => Status::NotProvable,
+        };
+        self.find(status, format!("{key} cannot be read: {unread}"));
     }
 }
 
@@ -88,5 +99,19 @@ mod tests {
         check.find(Status::Violated, "a");
         check.find(Status::NotProvable, "b");
         assert_eq!((check.status, check.findings.len()), (Status::Violated, 2));
+    }
+
+    #[test]
+    fn only_damage_is_a_violation_of_what_cannot_be_read() {
+        for (unread, status) in [
+            (Unread::Damaged(anyhow::anyhow!("bad gzip")), Status::Violated),
+            (Unread::Gone, Status::NotProvable),
+            (Unread::Format, Status::NotProvable),
+        ] {
+            let mut check = Check::new("x");
+            check.find_unread("raw/a", &unread);
+            assert_eq!((check.status, check.findings.len()), (status, 1), "{unread}");
+            assert!(check.findings[0].starts_with("raw/a cannot be read: "), "{:?}", check.findings);
+        }
     }
 }

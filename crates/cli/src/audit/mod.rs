@@ -7,8 +7,9 @@
 //! Kafka -> positions -> progress -+-> quiet:     everything has arrived
 //!                                 |-> coverage:  the ledger knows what Kafka knows of
 //!                                 +-> balance:   events = counted + dead + open + repeats
-//! S3    -> aggregates/ -------------> rows:      no minute of a postcode twice
-//!       -> raw/, receipt files -----> receipts:  every 202 once
+//! S3    -> aggregates/, late/ ------> rows:      as listed, no minute of a postcode twice
+//!       -> raw/, receipt files -+---> events:    as listed
+//!                               +---> receipts:  every 202 once
 //! ```
 //! The ledger is read before the objects are listed, and the positions after it: what is fixed or flushed in between is
 //! then recognized as such, and never as a violation.
@@ -16,6 +17,7 @@
 mod balance;
 mod check;
 mod coverage;
+mod events;
 mod identity;
 mod inventory;
 mod ledger;
@@ -59,8 +61,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Compares the ledger with the objects in the bucket, and what lies in raw/ with what was counted. It may run beside
 /// the pipeline; while events are on their way the balance cannot be proved, so stop posting and use --wait.
 ///
-/// With receipts of `pageviews generate` it also reads raw/ and looks for every event: what was answered 202 must be
-/// there exactly once, what was perhaps stored at most once, and nothing else.
+/// It reads aggregates/ and late/; of raw/ and dead-letter/ it takes the ledger's word. With receipts of `pageviews
+/// generate` it reads raw/ too and looks for every event: what was answered 202 must be there exactly once, what was
+/// perhaps stored at most once, and nothing else.
 ///
 /// Exit 0: the promise holds. 1: it is violated. 2: not provable, or not yet.
 #[derive(Debug, Args)]
@@ -105,10 +108,15 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
         inventory::check_unlisted(&ledgers, &keys),
         balance::check(&ledgers, &progress, is_settled),
         balance::check_dead_letters(&ledgers, &progress, is_settled),
-        scan::rows(&bucket, &ledgers).await?,
+        scan::rows(&bucket, &ledgers, &keys, Kind::Aggregates).await?,
+        scan::rows(&bucket, &ledgers, &keys, Kind::Late).await?,
     ]);
-    scan::raw(&bucket, &loads).await?;
-    checks.extend(loads.iter().map(|load| load.check(is_settled)));
+    if !loads.is_empty() {
+        let raw = scan::raw(&bucket, &ledgers, &keys, &loads).await?;
+        let is_whole = raw.status == Status::Ok;
+        checks.push(raw);
+        checks.extend(loads.iter().map(|load| load.check(is_settled && is_whole)));
+    }
 
     let with_receipts = !loads.is_empty();
     match options.json {

@@ -50,11 +50,13 @@ fn verdict(checks: &[Check], receipts: bool) -> String {
     let names = names.collect::<Vec<_>>().join(", ");
     match worst {
         Status::Ok if receipts => {
-            "The promise holds: every event that was answered 202 is in raw/ once, and every event is counted once."
+            "The promise holds: every event that was answered 202 is in raw/ once, and every event is counted once. raw/, \
+             aggregates/ and late/ were read."
                 .to_owned()
         }
-        Status::Ok => "The promise holds: every event is in raw/ once and counted once. Whether every 202 has reached \
-                       Kafka only receipts can tell (pageviews generate --receipts)."
+        Status::Ok => "The promise holds, by the ledger: every event is in raw/ once and counted once. aggregates/ and \
+                       late/ were read; the contents of raw/ are as the ledger has them and were not read. Whether \
+                       every 202 has reached Kafka only receipts can tell (pageviews generate --receipts)."
             .to_owned(),
         Status::NotProvable => format!("Not provable yet: nothing is violated, but this is not settled: {names}."),
         Status::Violated => format!("The promise is VIOLATED: {names}."),
@@ -93,6 +95,8 @@ mod tests {
     #[test]
     fn the_promise_about_202_is_claimed_with_receipts_only() {
         assert!(verdict(&[Check::new("x")], true).contains("answered 202"));
-        assert!(verdict(&[Check::new("x")], false).contains("only receipts can tell"));
+        let ledger_only = verdict(&[Check::new("x")], false);
+        assert!(ledger_only.contains("only receipts can tell"), "{ledger_only}");
+        assert!(ledger_only.contains("raw/ are as the ledger has them and were not read"), "{ledger_only}");
     }
 }

@@ -1,12 +1,14 @@
-//! The rows of `aggregates/`: no minute of a postcode twice, and the objects hold what the ledger says.
+//! The rows of `aggregates/` and `late/`: the objects hold what the ledger says, and in `aggregates/` there is no minute
+//! of a postcode twice.
 
 use std::io::BufRead;
 
 use model::{PageviewAggregate, Postcode, Window};
+use s3_sink::Kind;
 use s3_sink::ledger::Object;
 
 use super::check::{Check, Status};
-use crate::objects::for_each_line;
+use crate::objects::{Unread, for_each_line};
 
 /// What one object holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,31 +43,40 @@ impl Rows {
     }
 }
 
-/// The check, given the objects of one day after the other: rows of different days are of different minutes.
+/// The check of one writer's folder, given the objects of one day after the other: rows of different days are of
+/// different minutes.
 #[derive(Debug)]
 pub(super) struct RowsCheck {
     check: Check,
+    kind: Kind,
     day: Vec<(Window, Postcode)>,
     rows: u64,
     repeated: u64,
 }
 
 impl RowsCheck {
-    pub(super) fn new() -> Self {
-        Self { check: Check::new("no minute of a postcode twice"), day: Vec::new(), rows: 0, repeated: 0 }
+    pub(super) fn new(kind: Kind) -> Self {
+        let name = match kind {
+            Kind::Aggregates => "aggregates/ is as listed, no minute twice".to_owned(),
+            Kind::Raw | Kind::Late | Kind::DeadLetters => format!("{kind}/ is as listed"),
+        };
+        Self { check: Check::new(name), kind, day: Vec::new(), rows: 0, repeated: 0 }
     }
 
-    /// Adds what was read of `object`, listed in the ledger or not.
-    pub(super) fn add(&mut self, key: &str, listed: Option<&Object>, rows: Result<Rows, String>) {
+    /// Adds what was read of `object`.
+    pub(super) fn add(&mut self, object: &Object, rows: Result<Rows, Unread>) {
         match rows {
             Ok(rows) => {
-                if let Some(words) = listed.and_then(|object| rows.differ_from(object)) {
+                if let Some(words) = rows.differ_from(object) {
                     self.check.find(Status::Violated, words);
                 }
                 self.rows += rows.pairs.len() as u64;
-                self.day.extend(rows.pairs);
+                // Stragglers of a minute may come at any time, and each time makes a row of late/.
+                if self.kind == Kind::Aggregates {
+                    self.day.extend(rows.pairs);
+                }
             }
-            Err(words) => self.check.find(Status::Violated, format!("{key} cannot be read: {words}")),
+            Err(unread) => self.check.find_unread(&object.key, &unread),
         }
     }
 
@@ -89,7 +100,7 @@ impl RowsCheck {
                          parts of a count; the balance tells whether the sum is right";
             self.check.find(Status::NotProvable, words);
         }
-        self.check.compared = format!("{} rows in aggregates/, their sums with the ledger's", self.rows);
+        self.check.compared = format!("{} rows in {}/, their sums with the ledger's", self.rows, self.kind);
         self.check.numbers.extend([("rows", self.rows), ("repeated", self.repeated)]);
         self.check
     }
@@ -100,14 +111,14 @@ mod tests {
     use super::super::ledger::tests::entry;
     use super::*;
 
-    fn rows(lines: &[(&str, u64)]) -> Result<Rows, String> {
+    fn rows(lines: &[(&str, u64)]) -> Result<Rows, Unread> {
         let row = |(postcode, count): &(&str, u64)| {
             format!(
                 "{{\"postcode\":\"{postcode}\",\"window_start\":\"2021-01-26T12:04:00\",\"pageview_count\":{count}}}\n"
             )
         };
         let text: String = lines.iter().map(row).collect();
-        Rows::read(&mut text.as_bytes()).map_err(|error| error.to_string())
+        Rows::read(&mut text.as_bytes()).map_err(Unread::Damaged)
     }
 
     fn object(records: u64, count: u64) -> Object {
@@ -115,9 +126,13 @@ mod tests {
             .clone()
     }
 
-    fn check(objects: Vec<(Object, Result<Rows, String>)>) -> Check {
-        let mut check = RowsCheck::new();
-        objects.into_iter().for_each(|(object, rows)| check.add(&object.key, Some(&object), rows));
+    fn check(objects: Vec<(Object, Result<Rows, Unread>)>) -> Check {
+        check_of(Kind::Aggregates, objects)
+    }
+
+    fn check_of(kind: Kind, objects: Vec<(Object, Result<Rows, Unread>)>) -> Check {
+        let mut check = RowsCheck::new(kind);
+        objects.into_iter().for_each(|(object, rows)| check.add(&object, rows));
         check.end_day();
         check.finish()
     }
@@ -137,10 +152,26 @@ mod tests {
 
     #[test]
     fn an_object_that_holds_something_else_is_a_violation() {
-        for found in
-            [rows(&[("SW19", 4)]), rows(&[("SW19", 2), ("EC1", 3), ("N1", 0)]), Err("damaged".to_owned())]
-        {
+        let damaged = || Err(Unread::Damaged(anyhow::anyhow!("bad gzip")));
+        for found in [rows(&[("SW19", 4)]), rows(&[("SW19", 2), ("EC1", 3), ("N1", 0)]), damaged()] {
             assert_eq!(check(vec![(object(2, 5), found)]).status, Status::Violated);
         }
+        assert_eq!(check_of(Kind::Late, vec![(object(2, 5), rows(&[("SW19", 4)]))]).status, Status::Violated);
+    }
+
+    #[test]
+    fn an_object_that_went_away_is_a_finding_beside_the_others() {
+        let check = check(vec![(object(1, 2), Err(Unread::Gone)), (object(1, 3), rows(&[("EC1", 3)]))]);
+        assert_eq!((check.status, check.findings.len(), check.numbers["rows"]), (Status::NotProvable, 1, 1));
+    }
+
+    #[test]
+    fn stragglers_of_one_minute_may_come_more_than_once() {
+        let late = [(object(1, 2), rows(&[("SW19", 2)])), (object(1, 3), rows(&[("SW19", 3)]))];
+        let check = check_of(Kind::Late, late.into());
+        assert_eq!(
+            (check.status, check.compared.as_str()),
+            (Status::Ok, "2 rows in late/, their sums with the ledger's")
+        );
     }
 }

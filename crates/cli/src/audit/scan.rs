@@ -1,20 +1,22 @@
-//! Reading objects for an audit: all of `aggregates/`, and all of `raw/` where there are receipts.
+//! Reading objects for an audit: `aggregates/` and `late/`, and all of `raw/` where there are receipts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use s3_sink::Kind;
-use s3_sink::bucket::{Bucket, Listed};
+use s3_sink::bucket::Bucket;
+use s3_sink::ledger::Object;
 
 use super::check::Check;
+use super::events::EventsCheck;
 use super::ledger::TopicLedger;
 use super::receipts::{self, Marks, user_id};
 use super::rows::{Rows, RowsCheck};
-use crate::objects::{for_each_line, list, read};
+use crate::objects::{Unread, for_each_line, read};
 use crate::receipts::Receipts;
 use crate::verdict::Misused;
 
@@ -53,46 +55,68 @@ impl Load {
     }
 }
 
-/// Marks in `loads` every event that is in `raw/`.
-pub(super) async fn raw(bucket: &Bucket, loads: &[Load]) -> anyhow::Result<()> {
-    if loads.is_empty() {
-        return Ok(());
-    }
+/// Reads all of `raw/`, listed in the ledger or not: marks every event in `loads`, and tells whether the objects hold
+/// what the ledger says.
+pub(super) async fn raw(
+    bucket: &Bucket,
+    ledgers: &[TopicLedger],
+    keys: &BTreeSet<String>,
+    loads: &[Load],
+) -> anyhow::Result<Check> {
     let all: Vec<_> = loads.iter().map(|load| Arc::clone(&load.marks)).collect();
-    let mark = move |_: &str, lines: &mut dyn std::io::BufRead| {
+    let mark = move |_: &str, lines: &mut dyn BufRead| {
+        let mut count = 0;
         for_each_line(lines, |line| {
             if let Some(user) = user_id(line) {
                 all.iter().for_each(|marks| marks.mark(user));
             }
+            count += 1;
             Ok(())
-        })
+        })?;
+        Ok(count)
     };
-    read(bucket, "raw/", list(bucket, "raw/").await?, mark, Ok).await
+    let listed = listed(ledgers, Kind::Raw, "raw");
+    let mut check = EventsCheck::new();
+    let add = |key: &str, lines: Result<u64, Unread>| {
+        check.add(key, listed.get(key).copied(), lines);
+        Ok(())
+    };
+    let keys = keys.iter().filter(|key| key.starts_with("raw/")).cloned().collect();
+    read(bucket, "raw/", keys, mark, add).await?;
+    Ok(check.finish())
 }
 
-/// Checks the rows of `aggregates/`, a day at a time.
-pub(super) async fn rows(bucket: &Bucket, ledgers: &[TopicLedger]) -> anyhow::Result<Check> {
-    let listed = ledgers.iter().filter(|ledger| ledger.kind == Kind::Aggregates);
-    let listed: HashMap<_, _> = listed
-        .flat_map(|ledger| ledger.objects_in("aggregates"))
-        .map(|object| (object.key.as_str(), object))
-        .collect();
-    let mut days = BTreeMap::<String, Vec<Listed>>::new();
-    for object in list(bucket, "aggregates/").await? {
-        let day = object.key.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-        days.entry(day).or_default().push(object);
+/// Checks the rows of `kind` that the ledger lists and that are there, a day at a time. What is missing, or there and
+/// not listed, is the inventory's matter.
+pub(super) async fn rows(
+    bucket: &Bucket,
+    ledgers: &[TopicLedger],
+    keys: &BTreeSet<String>,
+    kind: Kind,
+) -> anyhow::Result<Check> {
+    let listed = listed(ledgers, kind, kind.folder().unwrap_or_default());
+    let mut days = BTreeMap::<&str, Vec<String>>::new();
+    for key in listed.keys().filter(|key| keys.contains(**key)) {
+        let day = key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        days.entry(day).or_default().push((*key).to_owned());
     }
-    let mut check = RowsCheck::new();
-    for (day, objects) in days {
-        let rows = |key: &str, lines: &mut dyn std::io::BufRead| {
-            Ok((key.to_owned(), Rows::read(lines).map_err(|error| format!("{error:#}"))))
-        };
-        let add = |(key, rows): (String, Result<Rows, String>)| {
-            check.add(&key, listed.get(key.as_str()).copied(), rows);
+    let mut check = RowsCheck::new(kind);
+    for (day, keys) in days {
+        let add = |key: &str, rows: Result<Rows, Unread>| {
+            if let Some(object) = listed.get(key) {
+                check.add(object, rows);
+            }
             Ok(())
         };
-        read(bucket, &day, objects, rows, add).await.with_context(|| format!("cannot check {day}"))?;
+        let rows = |_: &str, lines: &mut dyn BufRead| Rows::read(lines);
+        read(bucket, day, keys, rows, add).await.with_context(|| format!("cannot check {day}"))?;
         check.end_day();
     }
     Ok(check.finish())
+}
+
+/// The objects below `folder` in the ledger of `kind`, by their keys.
+fn listed<'a>(ledgers: &'a [TopicLedger], kind: Kind, folder: &'a str) -> BTreeMap<&'a str, &'a Object> {
+    let ledgers = ledgers.iter().filter(|ledger| ledger.kind == kind);
+    ledgers.flat_map(|ledger| ledger.objects_in(folder)).map(|object| (object.key.as_str(), object)).collect()
 }

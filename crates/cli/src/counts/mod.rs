@@ -3,6 +3,7 @@
 mod render;
 mod sums;
 
+use anyhow::Context as _;
 use clap::Args;
 use model::{EpochSeconds, PageviewAggregate, Postcode};
 use s3_sink::Kind;
@@ -72,6 +73,7 @@ async fn add(
     let Some(name) = kind.folder() else { return Ok(()) };
     let mut listed = objects::list(bucket, &format!("{name}/")).await?;
     listed.retain(|object| filter.takes_object(&object.key));
+    let keys = listed.into_iter().map(|object| object.key).collect();
     let rows = move |_: &str, lines: &mut dyn std::io::BufRead| {
         let mut rows = Vec::new();
         objects::for_each_line(lines, |line| {
@@ -81,7 +83,9 @@ async fn add(
         rows.retain(|row| filter.takes(row));
         Ok(rows)
     };
-    objects::read(bucket, name, listed, rows, |rows| {
+    objects::read(bucket, name, keys, rows, |key, rows| {
+        // A sum that leaves something out is none.
+        let rows = rows.with_context(|| format!("cannot read {key}"))?;
         rows.iter().for_each(|row| sums.add(folder, row));
         Ok(())
     })

@@ -3,16 +3,21 @@
 //! Each test file is one promise. This library is what they share: a stack with quick windows, load that keeps
 //! receipts, and the audit as the judge.
 
+mod bucket;
 mod load;
+mod seed;
 mod wait;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stack::{Options, Stack};
 
-pub use load::Load;
+pub use bucket::{delete, keys, lines, put};
+pub use load::{Load, Report};
+pub use seed::seed;
 pub use wait::{eventually, for_a_while};
 
 /// What the README posts, and what it promises to be counted.
@@ -69,14 +74,47 @@ pub async fn counts(stack: &Stack) -> Result<Value> {
     serde_json::from_slice(&output.stdout).context("counts --json wrote no JSON")
 }
 
-/// The promise, as the audit judges it once the pipeline is quiet: every accepted event in `receipts` is in `raw/`
-/// once and counted once.
+/// The promise, as the audit judges it once the pipeline is quiet and every window is closed: every accepted event in
+/// `receipts` is in `raw/` once and counted once.
 ///
 /// # Errors
 /// When it is violated or cannot be proved; the whole verdict is in the error.
 pub async fn audit(stack: &Stack, receipts: &Path) -> Result<Value> {
     let receipts = receipts.to_str().context("a path that is not UTF-8")?;
-    let output = stack.cli(&["audit", "--wait", "120s", "--json", "--receipts", receipts]).await?;
+    audit_with(stack, &["--receipts", receipts]).await
+}
+
+/// [`audit`] of events that no load generator has sent: it takes the ledger's word for what is in `raw/`.
+///
+/// # Errors
+/// When the promise is violated or cannot be proved.
+pub async fn audit_ledger(stack: &Stack) -> Result<Value> {
+    audit_with(stack, &[]).await
+}
+
+/// Events in open windows are accounted for, but no row shows them yet: a test waits for the rows. The last minute of a
+/// load is closed a moment after its end.
+async fn audit_with(stack: &Stack, arguments: &[&str]) -> Result<Value> {
+    eventually("every window is closed", Duration::from_secs(90), async || {
+        match judge(stack, arguments).await {
+            Ok(verdict) if is_open(&verdict) => Ok(None),
+            verdict => Ok(Some(verdict)),
+        }
+    })
+    .await?
+}
+
+fn is_open(verdict: &Value) -> bool {
+    let open = verdict["checks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|check| check["numbers"]["open"].as_u64());
+    open.sum::<u64>() > 0
+}
+
+async fn judge(stack: &Stack, arguments: &[&str]) -> Result<Value> {
+    let output = stack.cli(&[&["audit", "--wait", "120s", "--json"], arguments].concat()).await?;
     let text = String::from_utf8_lossy(&output.stdout);
     ensure!(
         output.status.success(),

@@ -1,8 +1,10 @@
 //! Load by `pageviews generate`, which notes what was answered 202.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use stack::Stack;
 use tokio::process::Child;
 
@@ -21,7 +23,7 @@ impl Load {
     pub async fn start(stack: &Stack, name: &str, arguments: &[&str]) -> Result<Self> {
         let receipts = stack.logs_dir().join(format!("{name}.receipts"));
         let path = receipts.to_str().context("a path that is not UTF-8")?.to_owned();
-        let fixed = ["generate", "--url", &stack.api_url(), "--receipts", &path];
+        let fixed = ["generate", "--json", "--url", &stack.api_url(), "--receipts", &path];
         let child = stack.cli_child(&[&fixed[..], arguments].concat()).await?;
         Ok(Self { child, receipts })
     }
@@ -35,7 +37,9 @@ impl Load {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let words = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "the load generator failed: {text}\n{words}");
-        Ok(Report { receipts: self.receipts, text: text + &words })
+        let json: Value = serde_json::from_str(&text).context("generate --json wrote no JSON")?;
+        let outcomes = outcomes(&json).with_context(|| format!("not the report of a load: {text}"))?;
+        Ok(Report { receipts: self.receipts, outcomes, text: text + &words })
     }
 }
 
@@ -44,8 +48,22 @@ impl Load {
 pub struct Report {
     /// The file that says which events were answered 202.
     pub receipts: PathBuf,
+    /// How many requests ended how: as `accepted 202`, `unavailable 503`, `lost` (reset, or no answer), `unreached`.
+    pub outcomes: BTreeMap<String, u64>,
     /// What it printed.
     pub text: String,
+}
+
+fn outcomes(report: &Value) -> Option<BTreeMap<String, u64>> {
+    let outcome = |line: &Value| {
+        let (name, requests) = (line["outcome"].as_str()?, line["requests"].as_u64()?);
+        let name = match line["status"].as_u64() {
+            Some(status) => format!("{name} {status}"),
+            None => name.to_owned(),
+        };
+        Some((name, requests))
+    };
+    report["outcomes"].as_array()?.iter().map(outcome).collect()
 }
 
 impl Report {

@@ -1,0 +1,67 @@
+//! A look into the bucket without any of our own code: as somebody with another S3 client sees it.
+
+use std::io::Read as _;
+
+use anyhow::{Context, Result, ensure};
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use stack::Stack;
+
+const BUCKET: &str = "pageview-data";
+
+/// The keys below `prefix`.
+///
+/// # Errors
+/// When S3 does not answer, or not with all keys.
+pub async fn keys(stack: &Stack, prefix: &str) -> Result<Vec<String>> {
+    let list = get(stack, &format!("?list-type=2&prefix={prefix}")).await?;
+    let xml = String::from_utf8(list)?;
+    ensure!(!xml.contains("<IsTruncated>true"), "more keys than one answer has: {xml}");
+    let after = xml.split("<Key>").skip(1);
+    Ok(after.filter_map(|rest| rest.split_once("</Key>")).map(|(key, _)| key.to_owned()).collect())
+}
+
+/// Every line of every object below `prefix`, unpacked.
+///
+/// # Errors
+/// When an object cannot be read, or a line is no JSON.
+pub async fn lines(stack: &Stack, prefix: &str) -> Result<Vec<Value>> {
+    let mut lines = Vec::new();
+    for key in keys(stack, prefix).await? {
+        let packed = get(stack, &format!("/{key}")).await?;
+        let mut text = String::new();
+        MultiGzDecoder::new(&*packed).read_to_string(&mut text).with_context(|| key.clone())?;
+        for line in text.lines() {
+            lines.push(serde_json::from_str(line).with_context(|| format!("{key}: {line}"))?);
+        }
+    }
+    Ok(lines)
+}
+
+/// Writes an object.
+///
+/// # Errors
+/// When S3 refuses.
+pub async fn put(stack: &Stack, key: &str, body: &'static str) -> Result<()> {
+    reqwest::Client::new().put(url(stack, &format!("/{key}"))).body(body).send().await?.error_for_status()?;
+    Ok(())
+}
+
+/// Deletes an object.
+///
+/// # Errors
+/// When S3 refuses.
+pub async fn delete(stack: &Stack, key: &str) -> Result<()> {
+    reqwest::Client::new().delete(url(stack, &format!("/{key}"))).send().await?.error_for_status()?;
+    Ok(())
+}
+
+async fn get(stack: &Stack, path: &str) -> Result<Vec<u8>> {
+    let response = reqwest::get(url(stack, path)).await?.error_for_status()?;
+    Ok(response.bytes().await?.into())
+}
+
+/// The emulator asks for no credentials.
+fn url(stack: &Stack, path: &str) -> String {
+    format!("{}/{BUCKET}{path}", stack.s3_endpoint())
+}

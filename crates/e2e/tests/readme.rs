@@ -2,31 +2,42 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use e2e::{Answer, README_EVENT, answer, counts, eventually, options, post};
-use serde_json::json;
+use anyhow::{Context, Result, ensure};
+use e2e::{Answer, README_EVENT, answer, audit_ledger, counts, eventually, keys, lines, options, post};
+use serde_json::{Value, json};
 use stack::{Service, Stack};
+
+const README: &str = include_str!("../../../README.md");
 
 #[tokio::test]
 async fn the_readme_events_are_accepted_counted_and_stored() -> Result<()> {
     let stack = Stack::start(options("readme")?).await?;
 
-    let single = post(&stack, "/api/pageviews", README_EVENT).await?;
+    let (single_body, batch_body) = (body("/api/pageviews")?, body("/api/pageviews/batch")?);
+    let single = post(&stack, "/api/pageviews", single_body).await?;
     assert_eq!((single.status, single.json), (202, json!({"accepted": 1})));
-    let batch = post(&stack, "/api/pageviews/batch", README_BATCH).await?;
+    let batch = post(&stack, "/api/pageviews/batch", batch_body).await?;
     assert_eq!((batch.status, batch.json), (202, json!({"accepted": 2})));
 
-    let expected = json!([
-        {"postcode": "EC1", "window_start": "2021-01-26T12:04:00", "pageview_count": 1},
-        {"postcode": "SW19", "window_start": "2021-01-26T12:04:00", "pageview_count": 2},
-    ]);
+    let expected = rows()?;
     let within = Duration::from_secs(60);
     eventually("the counts of the README", within, async || {
         let counts = counts(&stack).await?;
-        ensure!(counts["rows"] == expected && counts["late"] == 0, "counts are {counts}");
+        let rows = counts["rows"].as_array().cloned().context("no rows")?;
+        ensure!(sorted(rows) == expected && counts["late"] == 0, "counts are {counts}");
         Ok(Some(()))
     })
     .await?;
+
+    // Once the audit has seen everything arrive, what is in the bucket is all there will be.
+    audit_ledger(&stack).await?;
+    let mut events: Vec<Value> = serde_json::from_str(batch_body)?;
+    events.push(serde_json::from_str(single_body)?);
+    assert_eq!(events.len(), 3);
+    assert_eq!(sorted(lines(&stack, "raw/").await?), sorted(events));
+    assert_eq!(sorted(lines(&stack, "aggregates/").await?), expected);
+    assert_eq!(keys(&stack, "late/").await?, [""; 0]);
+    assert_eq!(keys(&stack, "dead-letter/").await?, [""; 0]);
 
     bad_requests_are_refused_in_words(&stack).await?;
     health_and_metrics_answer(&stack).await?;
@@ -34,10 +45,27 @@ async fn the_readme_events_are_accepted_counted_and_stored() -> Result<()> {
     Ok(())
 }
 
-const README_BATCH: &str = r#"[
-  {"user_id":1235,"postcode":"EC1","webpage":"www.website.com/about.html","timestamp":1611662690},
-  {"user_id":1236,"postcode":"sw19","webpage":"www.website.com/index.html","timestamp":1611662699}
-]"#;
+/// What the README's curl for `path` sends.
+fn body(path: &str) -> Result<&'static str> {
+    let body = README.split_once(&format!("http://localhost:8080{path} \\\n")).and_then(|(_, curl)| {
+        let (_, body) = curl.split_once("-d '")?;
+        Some(body.split_once('\'')?.0)
+    });
+    body.with_context(|| format!("the README has no curl for {path}"))
+}
+
+/// The rows that the README promises.
+fn rows() -> Result<Vec<Value>> {
+    let rows = README.lines().filter(|line| line.starts_with(r#"{"postcode":"#));
+    let rows = sorted(rows.map(serde_json::from_str).collect::<Result<_, _>>()?);
+    ensure!(!rows.is_empty(), "the README shows no rows");
+    Ok(rows)
+}
+
+fn sorted(mut values: Vec<Value>) -> Vec<Value> {
+    values.sort_by_key(Value::to_string);
+    values
+}
 
 /// Each mistake has its status, and a detail that holds these words.
 async fn bad_requests_are_refused_in_words(stack: &Stack) -> Result<()> {
@@ -55,7 +83,7 @@ async fn bad_requests_are_refused_in_words(stack: &Stack) -> Result<()> {
             400,
             "ahead of this server's clock",
         ),
-        ("/api/pageviews", README_BATCH, 400, "/api/pageviews/batch"),
+        ("/api/pageviews", body("/api/pageviews/batch")?, 400, "/api/pageviews/batch"),
         ("/api/pageviews", &README_EVENT.replace("index", &"x".repeat(80_000)), 413, "too large"),
         ("/api/pageviews/batch", "[]", 400, "empty"),
         ("/api/pageviews/batch", README_EVENT, 400, "array"),

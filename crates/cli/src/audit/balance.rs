@@ -59,7 +59,7 @@ pub(super) fn check(ledgers: &[TopicLedger], progress: &Progress, quiet: bool) -
         ("repeats", balance.repeats),
     ]);
     if !quiet {
-        check.find(Status::NotProvable, "not before all has arrived; --wait 60s waits for it");
+        check.find(Status::NotProvable, "not before all has arrived; --wait 2m waits for it");
     } else if balance.events() != balance.accounted_for() {
         let unknown = check.status == Status::NotProvable || starts_late(ledgers);
         let status = if unknown { Status::NotProvable } else { Status::Violated };

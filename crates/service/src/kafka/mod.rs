@@ -1,6 +1,6 @@
 //! What our Kafka clients have in common.
 //!
-//! `cluster`, `group` and `headers` reach through rdkafka to librdkafka's C API, for what rdkafka 0.39 does not wrap;
+//! `cluster`, `group`, `headers` and `metadata` reach through rdkafka to librdkafka's C API, for what rdkafka 0.39 does not wrap;
 //! the other modules are plain.
 
 mod client;
@@ -8,9 +8,11 @@ pub mod cluster;
 mod disposition;
 pub mod group;
 mod headers;
+mod metadata;
 mod topics;
 
 pub use client::{LogOnly, check_properties, consumer_config, create, default_to, producer_config};
 pub use disposition::Disposition;
 pub use headers::{Header, headers};
+pub use metadata::metadata;
 pub use topics::{missing_topics, wait_for_topics};

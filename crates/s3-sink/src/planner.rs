@@ -86,6 +86,13 @@ struct Writing {
     since: Instant,
 }
 
+impl Writing {
+    /// Whether it is the range `[start, end)`. The start alone does not tell: cut again, a range may end elsewhere.
+    const fn is(self, start: i64, end: i64) -> bool {
+        self.start == start && self.end == end
+    }
+}
+
 impl Partition {
     /// A partition that was just assigned, and the first thing to do about it.
     #[must_use]
@@ -240,11 +247,13 @@ impl Partition {
         vec![self.write(range.seal(gzip), since, cause)]
     }
 
-    /// All objects of the range that begins at `start` are there, whoever wrote them.
-    pub fn written(&mut self, start: i64, gzip: &mut Gzip) -> Vec<Action> {
-        let Some(Writing { end, .. }) = self.writing.take_if(|writing| writing.start == start) else {
+    /// All objects of the range `[start, end)` are there, whoever wrote them. The answer may be that of a write from
+    /// before a restart: of the range that is being written it speaks only if it ends there too. If another end has
+    /// won, the ledger will say so to the write that is on its way, and that one is outdone.
+    pub fn written(&mut self, start: i64, end: i64, gzip: &mut Gzip) -> Vec<Action> {
+        if self.writing.take_if(|writing| writing.is(start, end)).is_none() {
             return Vec::new();
-        };
+        }
         self.completed = Some(start);
         let mut actions = vec![Action::Commit(Hint { committed: end, ledger: start })];
         if self.draining {
@@ -256,9 +265,9 @@ impl Partition {
         actions
     }
 
-    /// Another owner's entry stands at `start`, where the range was to begin.
-    pub fn outdone(&mut self, start: i64) -> Vec<Action> {
-        if self.writing.is_some_and(|writing| writing.start == start) { self.restart() } else { Vec::new() }
+    /// The ledger holds another entry where the range `[start, end)` was to begin.
+    pub fn outdone(&mut self, start: i64, end: i64) -> Vec<Action> {
+        if self.writing.is_some_and(|writing| writing.is(start, end)) { self.restart() } else { Vec::new() }
     }
 
     /// Looks for the frontier again. What was read since is forgotten: it will be cut as the ledger says. What is

@@ -76,8 +76,8 @@ impl Scene {
         self.push_at(offset, T)
     }
 
-    fn written(&mut self, start: i64) -> String {
-        let actions = self.partition.written(start, &mut self.gzip);
+    fn written(&mut self, start: i64, end: i64) -> String {
+        let actions = self.partition.written(start, end, &mut self.gzip);
         self.told(actions)
     }
 
@@ -115,7 +115,7 @@ fn a_range_is_cut_by_size_and_the_next_one_starts_at_its_end() {
     assert_eq!(scene.push(10), "");
     assert_eq!(scene.push(11), "write [10, 12) Size");
     assert_eq!(scene.push(14), "");
-    assert_eq!(scene.written(10), "commit 12 v1 ledger=10");
+    assert_eq!(scene.written(10, 12), "commit 12 v1 ledger=10");
     assert_eq!(scene.cut(Cause::Memory), "write [12, 15) Memory");
 }
 
@@ -138,7 +138,7 @@ fn a_record_of_a_later_hour_begins_a_range() {
     assert_eq!(scene.push_at(11, T + HOUR), "write [10, 11) Boundary");
     assert_eq!(scene.push_at(12, T + 2 * HOUR), "pause", "one range is being written already");
     assert_eq!(scene.push_at(13, T + HOUR), "", "nothing is taken while paused");
-    assert_eq!(scene.written(10), "commit 11 v1 ledger=10 write [11, 12) Boundary read 12");
+    assert_eq!(scene.written(10, 11), "commit 11 v1 ledger=10 write [11, 12) Boundary read 12");
     assert_eq!(scene.push_at(12, T + 2 * HOUR), "");
 }
 
@@ -151,7 +151,7 @@ fn at_most_one_range_is_written_and_one_fills() {
     assert_eq!(scene.push(13), "pause");
     assert_eq!(scene.due_after(AGE * 2), "", "the age cannot cut either");
     assert_eq!(scene.cut(Cause::Memory), "");
-    assert_eq!(scene.written(10), "commit 12 v1 ledger=10 write [12, 14) Size read 14");
+    assert_eq!(scene.written(10, 12), "commit 12 v1 ledger=10 write [12, 14) Size read 14");
 }
 
 #[test]
@@ -160,14 +160,48 @@ fn another_owners_entry_is_adopted_by_looking_again() {
     scene.push(10);
     assert_eq!(scene.push(11), "write [10, 12) Size");
     scene.push(12);
-    let actions = scene.partition.outdone(10);
+    let actions = scene.partition.outdone(10, 12);
     assert_eq!(scene.told(actions), "pause find");
     assert_eq!(scene.push(13), "");
-    assert_eq!(scene.written(10), "", "that write is no longer ours to wait for");
+    assert_eq!(scene.written(10, 12), "", "that write is no longer ours to wait for");
     let found = Found::Continue { from: 11, completed: Some(10), committed: false };
     assert_eq!(scene.found(found), "commit 11 v1 ledger=10 read 11");
     assert_eq!(scene.push(11), "");
     assert_eq!(scene.cut(Cause::Memory), "write [11, 12) Memory");
+}
+
+/// A writes [10, 12) when the position is lost; the ledger does not know of it yet, so B is cut at 10 again.
+#[test]
+fn the_answer_of_a_write_from_before_a_restart_is_not_that_of_another_range() {
+    let mut scene = Scene::reading(1000);
+    scene.push(10);
+    scene.push(11);
+    assert_eq!(scene.cut(Cause::Memory), "write [10, 12) Memory");
+    let actions = scene.partition.restart();
+    assert_eq!(scene.told(actions), "pause find");
+    let found = Found::Continue { from: 10, completed: None, committed: false };
+    assert_eq!(scene.found(found), "read 10");
+    (10..13).for_each(|offset| drop(scene.push(offset)));
+    assert_eq!(scene.cut(Cause::Memory), "write [10, 13) Memory");
+    assert_eq!(scene.written(10, 12), "", "that was A: 12 is in no object yet");
+    assert!(scene.partition.outdone(10, 12).is_empty(), "what outdid A may be B");
+    let actions = scene.partition.outdone(10, 13);
+    assert_eq!(scene.told(actions), "pause find", "A has won, and the ledger says so to B");
+    let found = Found::Continue { from: 12, completed: Some(10), committed: false };
+    assert_eq!(scene.found(found), "commit 12 v1 ledger=10 read 12");
+}
+
+#[test]
+fn the_same_range_cut_again_is_written_whichever_answer_comes_first() {
+    let mut scene = Scene::reading(1000);
+    scene.push(10);
+    scene.cut(Cause::Memory);
+    scene.partition.restart();
+    scene.found(Found::Continue { from: 10, completed: None, committed: false });
+    scene.push(10);
+    assert_eq!(scene.cut(Cause::Memory), "write [10, 11) Memory");
+    assert_eq!(scene.written(10, 11), "commit 11 v1 ledger=10");
+    assert_eq!(scene.written(10, 11), "");
 }
 
 #[test]
@@ -190,7 +224,7 @@ fn a_range_is_written_again_exactly_as_it_was_fixed() {
     assert!(scene.partition.redoing());
     assert_eq!(scene.entry(), entry);
     assert_eq!(scene.push(14), "pause", "it reads on at once");
-    assert_eq!(scene.written(10), "commit 13 v1 ledger=10 write [13, 15) Size read 15");
+    assert_eq!(scene.written(10, 13), "commit 13 v1 ledger=10 write [13, 15) Size read 15");
     assert!(!scene.partition.redoing());
 }
 
@@ -237,8 +271,8 @@ fn a_drain_writes_what_is_there_and_takes_no_more() {
     assert_eq!(scene.told(actions), "pause", "[10, 12) is still being written");
     assert!(!scene.partition.drained());
     assert_eq!(scene.push(13), "");
-    assert_eq!(scene.written(10), "commit 12 v1 ledger=10 write [12, 13) Shutdown");
-    assert_eq!(scene.written(12), "commit 13 v1 ledger=12");
+    assert_eq!(scene.written(10, 12), "commit 12 v1 ledger=10 write [12, 13) Shutdown");
+    assert_eq!(scene.written(12, 13), "commit 13 v1 ledger=12");
     assert!(scene.partition.drained());
 
     let mut finding = Scene::assigned(20);
@@ -255,7 +289,7 @@ fn memory_pauses_new_ranges_but_no_redo() {
     assert_eq!(scene.told(actions), "pause");
     assert_eq!(scene.push(11), "");
     assert_eq!(scene.cut(Cause::Memory), "write [10, 11) Memory");
-    assert_eq!(scene.written(10), "commit 11 v1 ledger=10", "it is not for the write to resume it");
+    assert_eq!(scene.written(10, 11), "commit 11 v1 ledger=10", "it is not for the write to resume it");
     let actions = scene.partition.unthrottle();
     assert_eq!(scene.told(actions), "read 11");
     let entry = scene.entry();
@@ -274,7 +308,7 @@ fn an_idle_partition_lets_control_records_be_committed() {
     assert_eq!(scene.partition.idle_at(15), None, "a record is not in S3 yet");
     scene.cut(Cause::Memory);
     assert_eq!(scene.partition.idle_at(15), None);
-    scene.written(10);
+    scene.written(10, 11);
     assert_eq!(scene.partition.idle_at(11), None, "that was committed");
     assert_eq!(scene.partition.idle_at(15), Some(Hint { committed: 15, ledger: 10 }));
 }
@@ -286,6 +320,6 @@ fn a_conflict_parks_and_a_late_answer_changes_nothing() {
     scene.cut(Cause::Memory);
     let actions = scene.partition.park(Blocked::Unrepeatable { key: "k".to_owned() });
     assert!(scene.told(actions).starts_with("pause parked"));
-    assert_eq!(scene.written(10), "");
+    assert_eq!(scene.written(10, 11), "");
     assert_eq!(scene.found(Found::Continue { from: 1, completed: None, committed: false }), "");
 }

@@ -36,8 +36,8 @@ pub(crate) struct Answer {
 pub(crate) enum What {
     /// What the ledger says last, and the hint that was used.
     Last(Result<Last, Blocked>, Option<Hint>),
-    /// What became of the range that begins at `start`.
-    Wrote { start: i64, outcome: Outcome },
+    /// What became of the range `[start, end)`.
+    Wrote { start: i64, end: i64, outcome: Outcome },
 }
 
 /// A look into the ledger; given up when dropped.
@@ -81,7 +81,7 @@ impl Tasks {
                 Outcome::Blocked(_) => {}
             }
             drop(held);
-            let what = What::Wrote { start: entry.start, outcome };
+            let what = What::Wrote { start: entry.start, end: entry.end, outcome };
             // Nobody listens once the writer has stopped.
             let _ = answers.send(Answer { partition, id, what });
         });

@@ -230,9 +230,9 @@ impl Writer {
                 continue;
             }
             match what {
-                What::Wrote { start, outcome } => self.ask(number, |partition, gzip| match outcome {
-                    Outcome::Written => partition.written(start, gzip),
-                    Outcome::Outdone => partition.outdone(start),
+                What::Wrote { start, end, outcome } => self.ask(number, |partition, gzip| match outcome {
+                    Outcome::Written => partition.written(start, end, gzip),
+                    Outcome::Outdone => partition.outdone(start, end),
                     Outcome::Blocked(reason) => partition.park(reason),
                 }),
                 What::Last(Err(blocked), _) => {

@@ -99,9 +99,9 @@ impl World {
             36..38 => owner.revoke(),
             38..40 => owner.reassign(),
             40..43 => owner.memory_is_short(),
-            43..44 => owner.lose_position(),
-            44..46 => owner.drain(),
-            46..50 => owner.time_passes(self.now),
+            43..47 => owner.lose_position(),
+            47..48 => owner.drain(),
+            48..50 => owner.time_passes(self.now),
             50..75 => owner.deliver(&self.log, self.now),
             _ => self.bucket.step(owner.id(), &mut self.random),
         }

@@ -42,7 +42,7 @@ struct Task {
 
 enum Done {
     Found { last: Result<Last, Blocked>, hint: Option<Hint> },
-    Wrote { start: i64, outcome: Outcome },
+    Wrote { start: i64, end: i64, outcome: Outcome },
 }
 
 impl Owner {
@@ -91,8 +91,10 @@ impl Owner {
         }
     }
 
+    /// The position is lost, often while a range is on its way that will be cut at another end when it is read again.
     pub(crate) fn lose_position(&mut self) {
         if let Some(partition) = &mut self.partition {
+            self.actions.extend(partition.cut(Cause::Memory, &mut self.gzip));
             self.actions.extend(partition.restart());
         }
     }
@@ -168,7 +170,7 @@ impl Owner {
             }
             Action::Write(plan) => self.spawn(async move {
                 let outcome = protocol::write(&*store, &plan).await;
-                Done::Wrote { start: plan.sealed.entry.start, outcome }
+                Done::Wrote { start: plan.sealed.entry.start, end: plan.sealed.entry.end, outcome }
             }),
         }
         Ok(())
@@ -189,10 +191,10 @@ impl Owner {
                 self.actions.extend(match done {
                     Done::Found { last: Ok(last), hint } => partition.found(decide(last, hint, log)),
                     Done::Found { last: Err(blocked), .. } => partition.found(Found::Blocked(blocked)),
-                    Done::Wrote { start, outcome: Outcome::Written } => {
-                        partition.written(start, &mut self.gzip)
+                    Done::Wrote { start, end, outcome: Outcome::Written } => {
+                        partition.written(start, end, &mut self.gzip)
                     }
-                    Done::Wrote { start, outcome: Outcome::Outdone } => partition.outdone(start),
+                    Done::Wrote { start, end, outcome: Outcome::Outdone } => partition.outdone(start, end),
                     Done::Wrote { outcome: Outcome::Blocked(reason), .. } => partition.park(reason),
                 });
             }

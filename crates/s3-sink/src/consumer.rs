@@ -83,11 +83,11 @@ impl Consumer {
     pub(crate) fn hints(&self, partitions: &[i32]) -> KafkaResult<Vec<Option<Hint>>> {
         let committed = self.inner.committed_offsets(self.list(partitions), TIMEOUT)?;
         let hint = |partition: &i32| {
-            let committed = committed.find_partition(&self.topic, *partition)?;
-            match committed.offset() {
-                Offset::Offset(offset) => Hint::parse(offset, committed.metadata()),
-                _ => None,
-            }
+            let Offset::Offset(offset) = committed.find_partition(&self.topic, *partition)?.offset() else {
+                return None;
+            };
+            let metadata = service::kafka::metadata(&committed, &self.topic, *partition)?;
+            Hint::parse(offset, str::from_utf8(metadata).ok()?)
         };
         Ok(partitions.iter().map(hint).collect())
     }

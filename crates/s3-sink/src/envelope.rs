@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::record::Record;
+use crate::record::{Header, Record};
 
 /// One line of an object below `dead-letter/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +46,8 @@ impl Envelope {
     #[must_use]
     pub fn new(topic: &str, partition: i32, record: &Record<'_>, reason: &str) -> Self {
         let base64 = |bytes: Option<&[u8]>| bytes.map(|bytes| STANDARD.encode(bytes));
-        let header = |header: &crate::record::Header<'_>| HeaderField {
-            name: header.name.to_owned(),
+        let header = |header: Header<'_>| HeaderField {
+            name: header.name.into_owned(),
             value_base64: base64(header.value),
         };
         Self {
@@ -58,7 +58,7 @@ impl Envelope {
             reason: reason.to_owned(),
             key_base64: base64(record.key),
             value_base64: base64(record.value),
-            headers: record.headers.iter().map(header).collect(),
+            headers: record.headers.read().into_iter().map(header).collect(),
         }
     }
 
@@ -91,13 +91,13 @@ mod tests {
     use model::EpochMillis;
 
     use super::*;
-    use crate::record::Header;
+    use crate::record::NO_HEADERS;
 
     #[test]
     fn the_fixture_is_written_and_read_to_the_byte() {
         let headers = [
-            Header { name: "dead-letter-reason", value: Some(b"malformed_json") },
-            Header { name: "x", value: None },
+            Header { name: "dead-letter-reason".into(), value: Some(b"malformed_json") },
+            Header { name: "x".into(), value: None },
         ];
         let record = Record {
             offset: 42,
@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_null_is_not_an_empty_value() {
-        let record = Record { offset: 0, timestamp: EpochMillis(0), key: None, value: None, headers: &[] };
+        let record =
+            Record { offset: 0, timestamp: EpochMillis(0), key: None, value: None, headers: &NO_HEADERS };
         let envelope = Envelope::new("t", 0, &record, "tombstone");
         assert_eq!(envelope.value().unwrap(), None);
         let empty = Envelope::new("t", 0, &Record { value: Some(b""), ..record }, "empty");

@@ -3,6 +3,7 @@ use model::EpochMillis;
 use super::*;
 use crate::Kind;
 use crate::ledger;
+use crate::record::NO_HEADERS;
 
 const HOUR: i64 = 3_600_000;
 const T: i64 = 1_795_525_200_000;
@@ -66,7 +67,7 @@ impl Scene {
             timestamp: EpochMillis(timestamp),
             key: None,
             value: Some(value.as_bytes()),
-            headers: &[],
+            headers: &NO_HEADERS,
         };
         let actions = self.partition.push(&record, self.now, &mut self.gzip);
         self.told(actions)

@@ -9,7 +9,7 @@ use crate::Kind;
 use crate::checksum::Hasher;
 use crate::encode::Gzip;
 use crate::range::{Range, Source};
-use crate::record::Record;
+use crate::record::{NO_HEADERS, Record};
 use crate::route::Router;
 use crate::store::Head;
 
@@ -82,7 +82,7 @@ fn plan(start: i64, end: i64, cause: Cause) -> Plan {
             timestamp: EpochMillis(1_795_525_200_000),
             key: None,
             value: Some(value.as_bytes()),
-            headers: &[],
+            headers: &NO_HEADERS,
         };
         match &mut range {
             Some(range) => range.push(&record, &mut gzip),

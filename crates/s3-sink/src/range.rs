@@ -195,6 +195,7 @@ fn hour(time: EpochMillis) -> i64 {
 mod tests {
     use super::*;
     use crate::encode::tests::unpack;
+    use crate::record::NO_HEADERS;
 
     const HOUR: i64 = 3_600_000;
     const T: i64 = 1_795_525_200_000;
@@ -204,7 +205,13 @@ mod tests {
     }
 
     fn record(offset: i64, timestamp: i64, value: &[u8]) -> Record<'_> {
-        Record { offset, timestamp: EpochMillis(timestamp), key: None, value: Some(value), headers: &[] }
+        Record {
+            offset,
+            timestamp: EpochMillis(timestamp),
+            key: None,
+            value: Some(value),
+            headers: &NO_HEADERS,
+        }
     }
 
     fn range(kind: Kind, records: &[Record<'_>], gzip: &mut Gzip) -> Range {

@@ -1,6 +1,9 @@
 //! A record of a topic as the sink sees it: borrowed from the consumer, gone once it was pushed.
 
+use std::fmt;
+
 use model::EpochMillis;
+pub use service::kafka::Header;
 
 /// One record.
 #[derive(Debug, Clone, Copy)]
@@ -13,15 +16,21 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// Its headers, in their order; names may repeat.
-    pub headers: &'a [Header<'a>],
+    /// Its headers.
+    pub headers: &'a dyn Headers,
 }
 
-/// One header of a record.
-#[derive(Debug, Clone, Copy)]
-pub struct Header<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Its value.
-    pub value: Option<&'a [u8]>,
+/// The headers of a record, read only where they are written: an event's line has none of them.
+pub trait Headers: fmt::Debug {
+    /// All of them, in their order; names may repeat.
+    fn read(&self) -> Vec<Header<'_>>;
+}
+
+/// Those of a record that has none.
+pub const NO_HEADERS: [Header<'static>; 0] = [];
+
+impl<const N: usize> Headers for [Header<'_>; N] {
+    fn read(&self) -> Vec<Header<'_>> {
+        self.to_vec()
+    }
 }

@@ -126,9 +126,10 @@ impl Router {
     }
 }
 
-/// The reason that the aggregator gave a dead letter in its headers.
+/// The reason that the aggregator gave a dead letter in its headers. It puts its own behind those that the record came
+/// with, so the last one is its word.
 fn stated_reason<'a>(record: &Record<'a>) -> Cow<'a, str> {
-    let stated = record.headers.iter().find(|header| header.name == dead_letter::REASON);
+    let stated = record.headers.read().into_iter().rev().find(|header| header.name == dead_letter::REASON);
     stated.and_then(|header| header.value).map_or(Cow::Borrowed("unknown"), String::from_utf8_lossy)
 }
 
@@ -148,13 +149,19 @@ mod tests {
     use time::macros::date;
 
     use super::*;
-    use crate::record::Header;
+    use crate::record::{Header, NO_HEADERS};
 
     const COUNT: &[u8] = br#"{"postcode":"SW19","window_start":"2021-01-26T23:59:00","pageview_count":42}"#;
     const DAY: Date = date!(2021 - 01 - 26);
 
     fn record(value: Option<&[u8]>) -> Record<'_> {
-        Record { offset: 5, timestamp: EpochMillis(1_795_525_200_123), key: None, value, headers: &[] }
+        Record {
+            offset: 5,
+            timestamp: EpochMillis(1_795_525_200_123),
+            key: None,
+            value,
+            headers: &NO_HEADERS,
+        }
     }
 
     fn routed(kind: Kind, value: Option<&[u8]>) -> String {
@@ -188,9 +195,20 @@ mod tests {
 
     #[test]
     fn a_dead_letter_keeps_the_reason_it_came_with() {
-        let headers = [Header { name: dead_letter::REASON, value: Some(b"not_an_object") }];
+        let headers = [reason(b"not_an_object"), Header { name: "x".into(), value: None }];
         let route = Router::new(Kind::DeadLetters).route(&Record { headers: &headers, ..record(None) });
         assert_eq!(route, Route::Envelope { reason: "not_an_object".into() });
+    }
+
+    #[test]
+    fn the_last_reason_is_the_aggregators() {
+        let headers = [reason(b"a client's own header of that name"), reason(b"not_an_object")];
+        let route = Router::new(Kind::DeadLetters).route(&Record { headers: &headers, ..record(None) });
+        assert_eq!(route, Route::Envelope { reason: "not_an_object".into() });
+    }
+
+    fn reason(text: &[u8]) -> Header<'_> {
+        Header { name: dead_letter::REASON.into(), value: Some(text) }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use service::{Shutdown, clock};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -21,7 +21,7 @@ use crate::metrics::{self, Holding};
 use crate::planner::{Cuts, Partition};
 use crate::protocol::Outcome;
 use crate::range::Source;
-use crate::record::{Header, Record};
+use crate::record::{Header, Headers, Record};
 use crate::shared_health::SharedHealth;
 use crate::tasks::{Answer, LookUp, Tasks, What};
 
@@ -434,15 +434,18 @@ fn push(
     now: Instant,
     gzip: &mut Gzip,
 ) -> Vec<Action> {
-    let headers: Vec<_> = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|header| Header { name: header.key, value: header.value }).collect()
-    });
     let record = Record {
         offset: message.offset(),
         timestamp: model::EpochMillis(message.timestamp().to_millis().unwrap_or(-1)),
         key: message.key(),
         value: message.payload(),
-        headers: &headers,
+        headers: message,
     };
     partition.push(&record, now, gzip)
+}
+
+impl Headers for BorrowedMessage<'_> {
+    fn read(&self) -> Vec<Header<'_>> {
+        service::kafka::headers(self)
+    }
 }

@@ -15,7 +15,7 @@ use s3_sink::hint::Hint;
 use s3_sink::planner::{Cuts, Partition};
 use s3_sink::protocol::{self, Outcome};
 use s3_sink::range::Source;
-use s3_sink::record::Record;
+use s3_sink::record::{NO_HEADERS, Record};
 
 use super::Logged;
 use super::bucket::{Bucket, Connection};
@@ -118,7 +118,8 @@ impl Owner {
             self.reads = Some(offset + 1);
             if let Some(logged) = &log[offset as usize] {
                 let value = logged.value.as_deref();
-                let record = Record { offset, timestamp: logged.timestamp, key: None, value, headers: &[] };
+                let record =
+                    Record { offset, timestamp: logged.timestamp, key: None, value, headers: &NO_HEADERS };
                 self.actions.extend(partition.push(&record, now, &mut self.gzip));
                 return;
             }

@@ -65,10 +65,16 @@ impl GzipFile {
         }
     }
 
-    /// The bytes it holds: what is packed, and the text that is not yet.
+    /// How large it is: what is packed, and the text that is not yet.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.members.len() + self.text.len()
+    }
+
+    /// The bytes of memory it holds: vectors grow by doubling, so up to twice its size, and what a member was made of.
+    #[must_use]
+    pub const fn memory(&self) -> usize {
+        self.members.capacity() + self.text.capacity()
     }
 
     /// The file.
@@ -77,6 +83,8 @@ impl GzipFile {
         if !self.text.is_empty() {
             gzip.member(&self.text, &mut self.members);
         }
+        // It may wait for S3 for long: what it does not use goes back.
+        self.members.shrink_to_fit();
         self.members
     }
 }
@@ -134,6 +142,7 @@ pub(crate) mod tests {
         assert!(expected.len() > 2 * MEMBER, "{}", expected.len());
         assert!(file.len() < expected.len() / 3, "{}", file.len());
         assert!(unpack(&file) == expected);
+        assert_eq!(file.capacity(), file.len(), "no memory is held that is not counted");
     }
 
     #[test]

@@ -328,11 +328,11 @@ impl Partition {
         Some(Hint { committed: position, ledger })
     }
 
-    /// Bytes of the range that is being read.
+    /// Memory of the range that is being read, in bytes.
     #[must_use]
     pub fn filling(&self) -> usize {
         match &self.state {
-            State::Filling(Some(open)) | State::Redoing { open: Some(open), .. } => open.range.size(),
+            State::Filling(Some(open)) | State::Redoing { open: Some(open), .. } => open.range.memory(),
             _ => 0,
         }
     }
@@ -347,11 +347,11 @@ impl Partition {
         self.writing.map(|writing| writing.since).or(filling)
     }
 
-    /// Bytes that [`Partition::cut`] would send on their way.
+    /// Bytes of memory that [`Partition::cut`] would send on their way.
     #[must_use]
     pub fn cuttable(&self) -> usize {
         match (&self.state, self.writing) {
-            (State::Filling(Some(open)), None) => open.range.size(),
+            (State::Filling(Some(open)), None) => open.range.memory(),
             _ => 0,
         }
     }

@@ -128,10 +128,16 @@ impl Range {
         self.end = record.offset + 1;
     }
 
-    /// The bytes it holds in memory; what is not yet packed counts as it is.
+    /// How large its objects are; what is not yet packed counts as it is.
     #[must_use]
     pub fn size(&self) -> usize {
         self.files.values().map(|file| file.gzip.size()).sum()
+    }
+
+    /// The bytes of memory it holds.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.files.values().map(|file| file.gzip.memory()).sum()
     }
 
     /// Its first offset.

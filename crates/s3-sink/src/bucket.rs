@@ -20,8 +20,10 @@ use crate::store::{Created, Head, NewObject};
 
 /// How long an attempt may take, its body left out.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The slowest upload that is waited for, in bytes a second.
+/// The slowest upload that is waited for at first, in bytes a second.
 const SLOWEST: u64 = 1 << 20;
+/// How often that patience is doubled at most: sixteen times as long is twenty minutes for the largest object.
+const DOUBLINGS: u32 = 4;
 
 /// One bucket.
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub struct Bucket {
 pub struct Error {
     /// What kind of failure: a label of metrics.
     pub kind: Kind,
+    /// Whether it was given up when its time was over: it may have been answered with more of it.
+    pub timed_out: bool,
     operation: &'static str,
     place: String,
     detail: String,
@@ -95,7 +99,7 @@ impl Bucket {
             .await;
         let mut config = aws_sdk_s3::config::Builder::from(&shared)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeout(0));
+            .timeout_config(timeout(patience(0, 0)));
         if let Some(endpoint) = &aws.endpoint_override {
             // Emulators have no DNS name for each bucket.
             config = config.endpoint_url(endpoint).force_path_style(true);
@@ -130,12 +134,14 @@ impl Bucket {
         }
     }
 
-    /// Writes `object` unless its key is taken.
+    /// Writes `object` unless its key is taken. Each of the `timeouts` attempts before this one that timed out doubles
+    /// its patience: over a slow link an attempt that always gets the same time never ends.
     ///
     /// # Errors
     /// [`Error`]; the object may have been created all the same.
-    pub async fn create(&self, object: &NewObject) -> Result<Created, Error> {
-        let patience = aws_sdk_s3::Config::builder().timeout_config(timeout(object.body.len() as u64));
+    pub async fn create(&self, object: &NewObject, timeouts: u32) -> Result<Created, Error> {
+        let patience = timeout(patience(object.body.len() as u64, timeouts));
+        let patience = aws_sdk_s3::Config::builder().timeout_config(patience);
         let mut put = self
             .client
             .put_object()
@@ -233,6 +239,7 @@ impl Bucket {
                 self.failed(Kind::Other, operation, key, format!("{status} {code} {message}"))
             }
             (None, _) => {
+                let timed_out = matches!(error, SdkError::TimeoutError(_));
                 let kind = match &error {
                     SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Kind::Unreachable,
                     SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
@@ -240,7 +247,7 @@ impl Bucket {
                     }
                     _ => Kind::Other,
                 };
-                self.failed(kind, operation, key, chain(&error))
+                Error { timed_out, ..self.failed(kind, operation, key, chain(&error)) }
             }
         }
     }
@@ -253,7 +260,8 @@ impl Bucket {
     }
 
     fn failed(&self, kind: Kind, operation: &'static str, key: &str, detail: String) -> Error {
-        Error { kind, operation, place: format!("s3://{}/{key} ({})", self.name, self.endpoint), detail }
+        let place = format!("s3://{}/{key} ({})", self.name, self.endpoint);
+        Error { kind, timed_out: false, operation, place, detail }
     }
 }
 
@@ -275,12 +283,36 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-/// The patience of one attempt that sends `bytes`.
-fn timeout(bytes: u64) -> TimeoutConfig {
-    let attempt = TIMEOUT + Duration::from_secs(bytes / SLOWEST);
+/// The patience of an attempt that sends `bytes`, after so many that timed out.
+fn patience(bytes: u64, timeouts: u32) -> Duration {
+    (TIMEOUT + Duration::from_secs(bytes / SLOWEST)) * (1 << timeouts.min(DOUBLINGS))
+}
+
+fn timeout(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(attempt)
         .operation_timeout(attempt)
         .build()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What an attempt says that nothing answered.
+    pub(crate) fn unanswered(timed_out: bool) -> Error {
+        let (place, detail) = ("s3://b".to_owned(), "nothing answered".to_owned());
+        Error { kind: Kind::Unreachable, timed_out, operation: "PUT", place, detail }
+    }
+
+    #[test]
+    fn patience_doubles_with_each_timeout_up_to_a_cap() {
+        let seconds = |bytes, timeouts| patience(bytes, timeouts).as_secs();
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5, 99].map(|timeouts| seconds(0, timeouts)),
+            [10, 20, 40, 80, 160, 160, 160]
+        );
+        assert_eq!((seconds(64 << 20, 0), seconds(64 << 20, 4)), (74, 1184));
+    }
 }

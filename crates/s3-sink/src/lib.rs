@@ -12,7 +12,7 @@
 //! The pure part, which knows no Kafka, no S3 and no clock, is [`planner`] with what it is made of ([`range`], [`route`],
 //! [`encode`], [`envelope`], [`checksum`]) and [`frontier`]; the rules between owners are in [`protocol`], over the four
 //! calls of a [`store`]. What lies in the bucket is described in [`object_name`], [`ledger`] and [`envelope`], and is
-//! read by whoever audits it through [`bucket`], [`audit`] and [`tiles`].
+//! read by whoever audits it through [`bucket`] and [`tiles`].
 
 pub mod kind;
 pub mod record;
@@ -33,7 +33,6 @@ pub mod protocol;
 pub mod store;
 pub mod tiles;
 
-pub mod audit;
 pub mod bucket;
 
 mod budget;

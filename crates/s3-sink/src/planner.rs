@@ -369,12 +369,6 @@ impl Partition {
             || self.writing.is_some_and(|writing| writing.cause == Cause::Redo)
     }
 
-    /// Whether it has stopped for good.
-    #[must_use]
-    pub const fn parked(&self) -> bool {
-        matches!(self.state, State::Parked)
-    }
-
     fn read(&mut self, from: i64) -> Action {
         self.position = from;
         self.flow = Flow::Reading;

@@ -1,7 +1,7 @@
 //! The consumer of one writer: a thin layer over rdkafka that starts every partition paused, because where it is read
 //! from is for the ledger to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,9 +15,12 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset};
+use service::kafka::cluster;
 
 use crate::frontier::Log;
 use crate::hint::Hint;
+use crate::identity;
+use crate::ledger::Origin;
 
 /// How long one question to the cluster may take. They are asked by the thread that polls, so that all of them together
 /// stay far below `max.poll.interval.ms`.
@@ -41,16 +44,23 @@ pub(crate) struct Consumer {
 
 struct Context {
     changes: Sender<Change>,
+    commits: Mutex<Commits>,
+}
+
+#[derive(Default)]
+struct Commits {
     /// The last commit of each partition that was not answered yet. librdkafka leaves some unanswered over a rebalance;
     /// the next one of the partition takes their place.
-    commits: Mutex<BTreeMap<i32, i64>>,
+    sent: BTreeMap<i32, i64>,
+    /// Partitions whose last commit failed.
+    failed: BTreeSet<i32>,
 }
 
 impl Consumer {
     pub(crate) fn subscribe(config: &ClientConfig, topic: &str) -> KafkaResult<Self> {
         let (sender, changes) = channel();
         let inner: BaseConsumer<Context> =
-            config.create_with_context(Context { changes: sender, commits: Mutex::default() })?;
+            service::kafka::create(config, Context { changes: sender, commits: Mutex::default() })?;
         inner.subscribe(&[topic])?;
         Ok(Self { inner, topic: topic.to_owned(), changes })
     }
@@ -72,6 +82,11 @@ impl Consumer {
     /// Whether a broker answers.
     pub(crate) fn reaches_kafka(&self) -> bool {
         self.inner.fetch_metadata(None, TIMEOUT).is_ok()
+    }
+
+    /// Who the topic is.
+    pub(crate) fn origin(&self) -> Result<Origin, cluster::Error> {
+        identity::ask(self.inner.client(), &self.topic, TIMEOUT)
     }
 
     pub(crate) fn log(&self, partition: i32) -> KafkaResult<Log> {
@@ -110,7 +125,8 @@ impl Consumer {
     /// As [`Consumer::read_from`], for a partition that cannot seek any more.
     pub(crate) fn start_at(&self, partition: i32, offset: i64) -> KafkaResult<()> {
         let mut list = self.list(&[partition]);
-        self.inner.incremental_unassign(&list)?;
+        // Refused when an attempt before this one got so far and no further: then there is nothing to take away.
+        let _ = self.inner.incremental_unassign(&list);
         list.set_all_offsets(Offset::Offset(offset))?;
         self.inner.incremental_assign(&list)?;
         self.inner.resume(&list)
@@ -126,14 +142,21 @@ impl Consumer {
         element.set_offset(Offset::Offset(hint.committed))?;
         element.set_metadata(hint.metadata());
         self.inner.commit(&list, CommitMode::Async)?;
-        self.inner.context().commits().insert(partition, hint.committed);
+        let mut commits = self.inner.context().commits();
+        commits.sent.insert(partition, hint.committed);
+        commits.failed.remove(&partition);
         Ok(())
+    }
+
+    /// The partitions whose last commit failed since the last call.
+    pub(crate) fn failed_commits(&self) -> BTreeSet<i32> {
+        std::mem::take(&mut self.inner.context().commits().failed)
     }
 
     /// Whether the last commit of each of `partitions` was answered, well or not.
     pub(crate) fn commits_answered<'a>(&self, mut partitions: impl Iterator<Item = &'a i32>) -> bool {
         let commits = self.inner.context().commits();
-        !partitions.any(|partition| commits.contains_key(partition))
+        !partitions.any(|partition| commits.sent.contains_key(partition))
     }
 
     fn list(&self, partitions: &[i32]) -> TopicPartitionList {
@@ -146,7 +169,7 @@ impl Consumer {
 }
 
 impl Context {
-    fn commits(&self) -> MutexGuard<'_, BTreeMap<i32, i64>> {
+    fn commits(&self) -> MutexGuard<'_, Commits> {
         self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -186,14 +209,18 @@ impl ConsumerContext for Context {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, _: &Rebalance<'_>) {}
 
     fn commit_callback(&self, result: KafkaResult<()>, list: &TopicPartitionList) {
+        let mut commits = self.commits();
         for element in list.elements() {
-            let mut commits = self.commits();
-            if commits.get(&element.partition()).copied() == element.offset().to_raw() {
-                commits.remove(&element.partition());
+            let (partition, offset) = (element.partition(), element.offset().to_raw());
+            if commits.sent.get(&partition).copied() == offset {
+                commits.sent.remove(&partition);
+                if result.is_err() || element.error().is_err() {
+                    commits.failed.insert(partition);
+                }
             }
         }
         if let Err(error) = result {
-            // A hint lost is a longer list at the next start.
+            // A hint lost is a longer list at the next start, and a lag that is none until then.
             tracing::debug!(%error, "commit");
         }
     }

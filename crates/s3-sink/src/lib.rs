@@ -35,8 +35,10 @@ pub mod tiles;
 
 pub mod bucket;
 
+mod assigned;
 mod budget;
 mod consumer;
+mod identity;
 mod metrics;
 mod patient;
 mod run;

@@ -317,15 +317,16 @@ impl Partition {
         if self.flow == Flow::Throttled { vec![self.read(self.position)] } else { Vec::new() }
     }
 
-    /// The offset that may be committed although no range ends there: nothing but control records lies between the
-    /// last range and `position`, if the log was read up to there.
+    /// What may be committed while nothing waits to be written: the end of the last range, or `position` if the log was
+    /// read up to there, for nothing but control records lies in between.
     #[must_use]
-    pub fn idle_at(&self, position: i64) -> Option<Hint> {
+    pub fn idle_at(&self, position: Option<i64>) -> Option<Hint> {
         let idle = matches!(self.state, State::Filling(None))
             && self.writing.is_none()
             && self.flow == Flow::Reading;
-        let ledger = self.completed.filter(|_| idle && position > self.position)?;
-        Some(Hint { committed: position, ledger })
+        let ledger = self.completed.filter(|_| idle)?;
+        let committed = position.map_or(self.position, |position| position.max(self.position));
+        Some(Hint { committed, ledger })
     }
 
     /// Memory of the range that is being read, in bytes.

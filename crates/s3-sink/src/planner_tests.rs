@@ -303,14 +303,16 @@ fn memory_pauses_new_ranges_but_no_redo() {
 #[test]
 fn an_idle_partition_lets_control_records_be_committed() {
     let mut scene = Scene::reading(1000);
-    assert_eq!(scene.partition.idle_at(15), None, "no range names a hint yet");
+    assert_eq!(scene.partition.idle_at(Some(15)), None, "no range names a hint yet");
     scene.push(10);
-    assert_eq!(scene.partition.idle_at(15), None, "a record is not in S3 yet");
+    assert_eq!(scene.partition.idle_at(Some(15)), None, "a record is not in S3 yet");
     scene.cut(Cause::Memory);
-    assert_eq!(scene.partition.idle_at(15), None);
+    assert_eq!(scene.partition.idle_at(Some(15)), None);
     scene.written(10, 11);
-    assert_eq!(scene.partition.idle_at(11), None, "that was committed");
-    assert_eq!(scene.partition.idle_at(15), Some(Hint { committed: 15, ledger: 10 }));
+    let last = Some(Hint { committed: 11, ledger: 10 });
+    assert_eq!(scene.partition.idle_at(None), last, "what was committed may be committed again");
+    assert_eq!(scene.partition.idle_at(Some(11)), last);
+    assert_eq!(scene.partition.idle_at(Some(15)), Some(Hint { committed: 15, ledger: 10 }));
 }
 
 #[test]

@@ -13,18 +13,21 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use crate::bucket::Bucket;
 use crate::budget::Budget;
 use crate::consumer::Consumer;
+use crate::identity::{self, Identity};
 use crate::ledger::{self, Origin};
 use crate::patient::{Patient, Reachability};
 use crate::planner::Cuts;
 use crate::shared_health::SharedHealth;
 use crate::tasks::Tasks;
-use crate::writer::{Surroundings, Writer};
+use crate::writer::{Ended, Surroundings, Writer};
 use crate::{Kind, metrics, protocol};
 
 /// The largest object: one PUT, and one body in memory.
 const LARGEST: u64 = 64 << 20;
 /// How long the cluster may take to say who it is.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause before the cluster is asked again who it is.
+const PAUSE: Duration = Duration::from_millis(500);
 /// What remains of the grace time when writers have given up: to leave the group.
 const LEAVING: Duration = Duration::from_millis(500);
 
@@ -42,8 +45,7 @@ pub enum Error {
     /// The ledger in the bucket is that of another topic of the same name.
     #[error(
         "the ledger of topic {topic} in {bucket} belongs to topic id {} of cluster {}, and this is {} of {}: the topic \
-         was created again, or another deployment writes here. Raise sink.epoch to begin a new tree, or use another \
-         bucket", theirs.topic_id, theirs.cluster_id, ours.topic_id, ours.cluster_id
+         was created again, or another deployment writes here. Use another bucket", theirs.topic_id, theirs.cluster_id, ours.topic_id, ours.cluster_id
     )]
     Foreign {
         /// The topic.
@@ -84,29 +86,29 @@ pub async fn run(process: Process) -> Result<(), Error> {
     }
     let bucket = Bucket::connect(&config.aws).await.storing_as(&config.sink);
     let reachability = Reachability::new(s3);
+    let store = Patient::new(bucket.clone(), writers[0], reachability.clone());
     let topics: Vec<_> = writers.iter().map(|kind| settings(*kind, &config).1.to_owned()).collect();
     let ready = async {
         let ((), origins) = tokio::join!(
             reachability.wait_for(&bucket),
             identify(&config, topics, kafka.clone(), shutdown.clone())
         );
-        for origin in origins? {
-            let store = Patient::new(bucket.clone(), writers[0], reachability.clone());
+        let origins = origins?;
+        for origin in &origins {
             claim(&store, &bucket, origin).await?;
         }
-        Ok::<_, Error>(())
+        Ok::<_, Error>(origins)
     };
-    tokio::select! {
+    let origins = tokio::select! {
         ready = ready => ready?,
         () = shutdown.wait() => return Ok(()),
-    }
+    };
 
     let budget = Arc::new(Budget::new(config.sink.memory_limit.0, writers.len()));
     let kafka = SharedHealth::new(kafka, &writers, "has not joined its group yet");
     let mut threads = JoinSet::new();
-    for kind in writers {
-        let store = Patient::new(bucket.clone(), kind, reachability.clone());
-        let tasks = Tasks::new(store, Arc::clone(&budget), Handle::current());
+    for (kind, origin) in writers.into_iter().zip(origins) {
+        let tasks = Tasks::new(store.with(kind), Arc::clone(&budget), Handle::current());
         let surroundings = Surroundings {
             budget: Arc::clone(&budget),
             kafka: kafka.clone(),
@@ -115,29 +117,44 @@ pub async fn run(process: Process) -> Result<(), Error> {
             grace: config.shutdown.grace.saturating_sub(LEAVING),
         };
         let config = config.clone();
-        threads.spawn_blocking(move || write(kind, &config, tasks, surroundings));
+        threads.spawn_blocking(move || write(kind, &config, origin, tasks, surroundings));
     }
     while let Some(ended) = threads.join_next().await {
-        ended??;
+        match ended? {
+            Ok(()) => {}
+            Err((kind, Ended::Consumer(source))) => return Err(Error::Consumer { kind, source }),
+            Err((_, Ended::Foreign { claimed, found })) => return Err(foreign(&bucket, claimed, found)),
+        }
     }
     Ok(())
 }
 
-/// The thread of one writer.
-fn write(kind: Kind, config: &Config, tasks: Tasks, surroundings: Surroundings) -> Result<(), Error> {
-    let failed = |source| Error::Consumer { kind, source };
+/// The thread of one writer, which drains the topic `origin`.
+fn write(
+    kind: Kind,
+    config: &Config,
+    origin: Origin,
+    tasks: Tasks,
+    surroundings: Surroundings,
+) -> Result<(), (Kind, Ended)> {
     let (writer, topic) = settings(kind, config);
     let mut client = kafka::consumer_config(config, kind.group_id());
     client
         // The ledger says where to start: an offset that is not in the log is an error, never a jump.
         .set("auto.offset.reset", "error")
-        .set("queued.max.messages.kbytes", (surroundings.budget.prefetch() >> 10).to_string())
-        // As fast as larger ones, and 41 MB of memory (DESIGN section 7).
-        .set("fetch.message.max.bytes", (256 << 10).to_string());
-    let consumer = Consumer::subscribe(&client, topic).map_err(failed)?;
+        .set("queued.max.messages.kbytes", (surroundings.budget.prefetch() >> 10).to_string());
+    // As fast as larger ones, and 41 MB of memory (DESIGN section 7).
+    kafka::default_to(&mut client, "fetch.message.max.bytes", "262144");
+    if config.kafka.static_membership
+        && let Some(instance) = &config.pipeline.instance_id
+    {
+        client.set("group.instance.id", format!("{kind}-{instance}"));
+    }
+    let consumer = Consumer::subscribe(&client, topic).map_err(|source| (kind, Ended::Consumer(source)))?;
     let size = usize::try_from(writer.flush_bytes.0.min(LARGEST)).unwrap_or(usize::MAX);
     let cuts = Cuts { size, age: writer.flush_interval };
-    Writer::new(kind, topic.to_owned(), cuts, consumer, tasks, surroundings).run().map_err(failed)
+    let writer = Writer::new(kind, Identity::new(origin), cuts, consumer, tasks, surroundings);
+    writer.run().map_err(|ended| (kind, ended))
 }
 
 /// Who the topics are, once the cluster answers and all of them exist.
@@ -149,7 +166,7 @@ async fn identify(
 ) -> Result<Vec<Origin>, Error> {
     let client = kafka::consumer_config(config, Kind::Raw.group_id());
     let origins = spawn_blocking(move || {
-        let client: BaseConsumer<LogOnly> = client.create_with_context(LogOnly).map_err(Error::Client)?;
+        let client: BaseConsumer<LogOnly> = kafka::create(&client, LogOnly).map_err(Error::Client)?;
         let names: Vec<_> = topics.iter().map(String::as_str).collect();
         loop {
             if !kafka::wait_for_topics(client.client(), &names, &health, &shutdown) {
@@ -162,27 +179,35 @@ async fn identify(
                 }
                 Err(error) => health.down(error.to_string()),
             }
+            pause();
         }
     });
     origins.await?
 }
 
-fn origins(client: &BaseConsumer<LogOnly>, topics: &[String]) -> Result<Vec<Origin>, cluster::Error> {
-    let cluster_id = cluster::cluster_id(client.client(), TIMEOUT)?;
-    let origin = |topic: &String| {
-        let topic_id = cluster::topic_id(client.client(), topic, TIMEOUT)?;
-        Ok(Origin { topic: topic.clone(), cluster_id: cluster_id.clone(), topic_id })
-    };
-    topics.iter().map(origin).collect()
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a request that is refused at once must not be sent without end"
+)]
+fn pause() {
+    std::thread::sleep(PAUSE);
 }
 
-async fn claim(store: &Patient, bucket: &Bucket, ours: Origin) -> Result<(), Error> {
-    let theirs = protocol::claim(store, &ours).await?;
-    if theirs == ours {
+fn origins(client: &BaseConsumer<LogOnly>, topics: &[String]) -> Result<Vec<Origin>, cluster::Error> {
+    topics.iter().map(|topic| identity::ask(client.client(), topic, TIMEOUT)).collect()
+}
+
+async fn claim(store: &Patient, bucket: &Bucket, ours: &Origin) -> Result<(), Error> {
+    let theirs = protocol::claim(store, ours).await?;
+    if theirs == *ours {
         return Ok(());
     }
+    Err(foreign(bucket, Box::new(theirs), Box::new(ours.clone())))
+}
+
+fn foreign(bucket: &Bucket, theirs: Box<Origin>, ours: Box<Origin>) -> Error {
     let (topic, bucket) = (ours.topic.clone(), bucket.to_string());
-    Err(Error::Foreign { topic, bucket, theirs: Box::new(theirs), ours: Box::new(ours) })
+    Error::Foreign { topic, bucket, theirs, ours }
 }
 
 fn settings(kind: Kind, config: &Config) -> (&service::config::Writer, &str) {

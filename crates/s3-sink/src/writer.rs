@@ -2,36 +2,39 @@
 //! Whatever waits for S3 runs on tokio and reports over a channel; the poll loop never waits for it. Nobody else commits.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use service::{Shutdown, clock};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Kind;
 use crate::action::{Action, Cause};
+use crate::assigned::{Assigned, Seek};
 use crate::budget::{Budget, Pressure};
 use crate::consumer::{Change, Consumer};
 use crate::encode::Gzip;
 use crate::frontier::{Found, decide};
 use crate::hint::Hint;
+use crate::identity::{Doubt, Identity};
+use crate::ledger::Origin;
 use crate::metrics::{self, Holding};
 use crate::planner::{Cuts, Partition};
 use crate::protocol::Outcome;
 use crate::range::Source;
 use crate::record::{Header, Headers, Record};
 use crate::shared_health::SharedHealth;
-use crate::tasks::{Answer, LookUp, Tasks, What};
+use crate::tasks::{Answer, Tasks, What};
 
 /// The longest that a poll waits: answers of S3 are looked at in between.
 const TICK: Duration = Duration::from_millis(50);
 /// How many records, and how many bytes of them, are taken before anything else is looked at.
 const BATCH: usize = 2000;
 const BATCH_BYTES: usize = 4 << 20;
-/// How many seeks may fail, a tick apart.
-const PATIENCE: u32 = 40;
+/// How many seeks may fail, a tick apart, before the partition is assigned to the consumer anew.
+const SEEKS: u32 = 40;
 /// The pause before Kafka is asked again what it could not answer, and between looks at what rarely changes.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -44,8 +47,18 @@ pub(crate) struct Surroundings {
     pub(crate) grace: Duration,
 }
 
+/// Why a writer ends that nobody stopped.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// A fatal error of the consumer.
+    Consumer(KafkaError),
+    /// The topic is no longer the one whose ledger was claimed.
+    Foreign { claimed: Box<Origin>, found: Box<Origin> },
+}
+
 pub(crate) struct Writer {
     kind: Kind,
+    identity: Identity,
     topic: String,
     cuts: Cuts,
     consumer: Consumer,
@@ -62,38 +75,19 @@ pub(crate) struct Writer {
     kafka_away: bool,
 }
 
-/// A partition and what its planner asked for that is not done yet.
-struct Assigned {
-    /// Tells this assignment from an earlier one of the same partition.
-    id: u64,
-    partition: Partition,
-    find_at: Option<Instant>,
-    finding: Option<LookUp>,
-    seek: Option<Seek>,
-    redo: Option<OwnedSemaphorePermit>,
-    committed: Option<Hint>,
-    parked: Option<String>,
-}
-
-/// A seek that is due.
-#[derive(Clone, Copy)]
-struct Seek {
-    from: i64,
-    at: Instant,
-    failures: u32,
-}
-
 impl Writer {
     pub(crate) fn new(
         kind: Kind,
-        topic: String,
+        identity: Identity,
         cuts: Cuts,
         consumer: Consumer,
         tasks: Tasks,
         surroundings: Surroundings,
     ) -> Self {
+        let topic = identity.claimed().topic.clone();
         Self {
             kind,
+            identity,
             topic,
             cuts,
             consumer,
@@ -112,14 +106,14 @@ impl Writer {
     /// Runs until the process stops.
     ///
     /// # Errors
-    /// A fatal error of the consumer.
-    pub(crate) fn run(mut self) -> Result<(), KafkaError> {
+    /// [`Ended`] says why going on makes no sense.
+    pub(crate) fn run(mut self) -> Result<(), Ended> {
         loop {
             let now = clock::monotonic();
             self.rebalance();
-            self.hear();
+            self.hear(now)?;
             self.seek(now);
-            self.find(now);
+            self.find(now)?;
             self.cut(now);
             if now >= self.next_look {
                 self.next_look = now + PAUSE;
@@ -128,7 +122,7 @@ impl Writer {
             if self.stopped(now) {
                 return Ok(());
             }
-            self.take(now)?;
+            self.take(now).map_err(Ended::Consumer)?;
         }
     }
 
@@ -137,6 +131,7 @@ impl Writer {
             tracing::info!(writer = %self.kind, topic = self.topic, ?change, "rebalance");
             match change {
                 Change::Assigned(partitions) => {
+                    self.identity.doubt();
                     partitions.into_iter().for_each(|partition| self.assign(partition))
                 }
                 Change::Revoked(partitions) => {
@@ -151,17 +146,7 @@ impl Writer {
         self.assignments += 1;
         let source = Source { kind: self.kind, topic: self.topic.clone(), partition: number };
         let (partition, actions) = Partition::assigned(source, self.cuts);
-        let assigned = Assigned {
-            id: self.assignments,
-            partition,
-            find_at: None,
-            finding: None,
-            seek: None,
-            redo: None,
-            committed: None,
-            parked: None,
-        };
-        self.assigned.insert(number, assigned);
+        self.assigned.insert(number, Assigned::new(self.assignments, partition));
         self.perform(number, actions);
         if self.stop_by.is_some() {
             self.ask(number, |partition, gzip| partition.drain(gzip));
@@ -195,14 +180,15 @@ impl Writer {
                     assigned.seek = Some(Seek { from, at: clock::monotonic(), failures: 0 })
                 }
                 Action::Pause => {
-                    assigned.seek = None;
+                    (assigned.seek, assigned.trouble) = (None, None);
                     if let Err(error) = self.consumer.pause(number) {
                         tracing::debug!(writer = %self.kind, partition = number, %error, "pause");
                     }
                 }
                 Action::Commit(hint) => {
-                    assigned.committed = Some(hint);
-                    if let Err(error) = self.consumer.commit(number, hint) {
+                    let sent = self.consumer.commit(number, hint);
+                    assigned.committed = sent.is_ok().then_some(hint);
+                    if let Err(error) = sent {
                         tracing::debug!(writer = %self.kind, partition = number, %error, "commit");
                     }
                 }
@@ -212,7 +198,7 @@ impl Writer {
                         writer = %self.kind, topic = self.topic, partition = number, %reason,
                         "parked: nothing more of this partition is written"
                     );
-                    assigned.parked = Some(format!("{}[{number}] is parked: {reason}", self.topic));
+                    assigned.parked = Some(format!("is parked: {reason}"));
                 }
             }
         }
@@ -224,7 +210,7 @@ impl Writer {
     }
 
     /// Hears what tasks found out. An answer to an earlier assignment is nobody's.
-    fn hear(&mut self) {
+    fn hear(&mut self, now: Instant) -> Result<(), Ended> {
         for Answer { partition: number, id, what } in self.tasks.answers() {
             if self.assigned.get(&number).is_none_or(|assigned| assigned.id != id) {
                 continue;
@@ -238,16 +224,28 @@ impl Writer {
                 What::Last(Err(blocked), _) => {
                     self.ask(number, |partition, _| partition.found(Found::Blocked(blocked)));
                 }
-                What::Last(Ok(last), hint) => match self.consumer.log(number) {
-                    Ok(log) => {
-                        let found = decide(last, hint, log);
-                        tracing::info!(writer = %self.kind, topic = self.topic, partition = number, "frontier: {found}");
-                        self.ask(number, |partition, _| partition.found(found));
+                What::Last(Ok(last), hint) => {
+                    match self.consumer.log(number) {
+                        // S3 may have taken long: asked after it was looked at, that log was of the topic claimed.
+                        Ok(log) if self.is_ours(now, &[number])? => {
+                            self.found(number, decide(last, hint, log), hint);
+                        }
+                        Ok(_) => {}
+                        Err(error) => self.find_later(number, &error),
                     }
-                    Err(error) => self.find_later(number, &error),
-                },
+                }
             }
         }
+        Ok(())
+    }
+
+    fn found(&mut self, number: i32, found: Found, committed: Option<Hint>) {
+        tracing::info!(writer = %self.kind, topic = self.topic, partition = number, "frontier: {found}");
+        if let Some(assigned) = self.assigned.get_mut(&number) {
+            assigned.trouble = None;
+            assigned.committed = committed;
+        }
+        self.ask(number, |partition, _| partition.found(found));
     }
 
     /// Seeks where planners want to read. A partition that was just assigned may not be ready for it, and one whose
@@ -258,22 +256,29 @@ impl Writer {
                 continue;
             };
             let done = match failures {
-                0..PATIENCE => self.consumer.read_from(*number, from),
+                0..SEEKS => self.consumer.read_from(*number, from),
                 _ => self.consumer.start_at(*number, from),
             };
-            assigned.seek = done.err().map(|error| {
-                tracing::debug!(writer = %self.kind, partition = number, from, %error, "seek");
-                Seek { from, at: now + TICK, failures: (failures + 1) % (PATIENCE + 1) }
-            });
+            assigned.seek = match done {
+                Ok(()) => {
+                    assigned.trouble = None;
+                    None
+                }
+                Err(error) => {
+                    tracing::debug!(writer = %self.kind, partition = number, from, %error, "seek");
+                    assigned.failed("seek", &error, now);
+                    Some(Seek { from, at: now + TICK, failures: (failures + 1) % (SEEKS + 1) })
+                }
+            };
         }
     }
 
     /// Starts looking for the frontiers that planners ask for, and lets one of them write a range again.
-    fn find(&mut self, now: Instant) {
+    fn find(&mut self, now: Instant) -> Result<(), Ended> {
         let due = |assigned: &Assigned| assigned.find_at.is_some_and(|at| at <= now);
         let numbers: Vec<_> =
             self.assigned.iter().filter(|(_, assigned)| due(assigned)).map(|(n, _)| *n).collect();
-        if !numbers.is_empty() {
+        if !numbers.is_empty() && self.is_ours(now, &numbers)? {
             match self.consumer.hints(&numbers) {
                 Ok(hints) => {
                     numbers.into_iter().zip(hints).for_each(|(number, hint)| self.look_up(number, hint))
@@ -290,6 +295,23 @@ impl Writer {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Whether the topic is still the one whose ledger was claimed: another one of the same name must not be read into
+    /// it. If nobody can say, `numbers` look for their frontiers later.
+    fn is_ours(&mut self, now: Instant, numbers: &[i32]) -> Result<bool, Ended> {
+        match self.identity.confirm(now, || self.consumer.origin()) {
+            Ok(()) => Ok(true),
+            Err(Doubt::Foreign(found)) => {
+                let claimed = Box::new(self.identity.claimed().clone());
+                Err(Ended::Foreign { claimed, found: Box::new(found) })
+            }
+            Err(Doubt::Unanswered(error)) => {
+                numbers.iter().for_each(|number| self.find_later(*number, &error));
+                Ok(false)
+            }
+        }
     }
 
     fn look_up(&mut self, number: i32, hint: Option<Hint>) {
@@ -303,10 +325,12 @@ impl Writer {
         assigned.finding = Some(self.tasks.look_up(number, assigned.id, keys, hint, log.start));
     }
 
-    fn find_later(&mut self, number: i32, error: &KafkaError) {
+    fn find_later(&mut self, number: i32, error: &impl fmt::Display) {
         tracing::debug!(writer = %self.kind, partition = number, %error, "cannot look for the frontier yet");
         if let Some(assigned) = self.assigned.get_mut(&number) {
-            assigned.find_at = Some(clock::monotonic() + PAUSE);
+            let now = clock::monotonic();
+            assigned.failed("look for the frontier", error, now);
+            assigned.find_at = Some(now + PAUSE);
         }
     }
 
@@ -337,28 +361,31 @@ impl Writer {
             (false, true) => None,
         };
         self.surroundings.kafka.set(self.kind, kafka.map(str::to_owned));
+        let failed = self.consumer.failed_commits();
         for (number, assigned) in &mut self.assigned {
-            let position = self.consumer.position(*number);
-            let hint = position.and_then(|position| assigned.partition.idle_at(position));
-            if hint.is_some_and(|hint| {
-                assigned.committed != Some(hint) && self.consumer.commit(*number, hint).is_ok()
-            }) {
-                assigned.committed = hint;
+            if failed.contains(number) {
+                assigned.committed = None;
+            }
+            if let Some(hint) = assigned.uncommitted(self.consumer.position(*number)) {
+                assigned.committed = self.consumer.commit(*number, hint).is_ok().then_some(hint);
             }
         }
         let partitions = || self.assigned.values().map(|assigned| &assigned.partition);
-        let parked: Vec<_> = self.assigned.values().filter_map(|assigned| assigned.parked.clone()).collect();
+        let stuck =
+            self.assigned.iter().filter_map(|(number, assigned)| Some((number, assigned.stuck(now)?)));
+        let stuck: Vec<_> =
+            stuck.map(|(number, reason)| format!("{}[{number}] {reason}", self.topic)).collect();
         let holding = Holding {
             filling: partitions().map(Partition::filling).sum(),
             paused: partitions().filter(|partition| partition.paused()).count(),
-            parked: parked.len(),
+            parked: self.assigned.values().filter(|assigned| assigned.parked.is_some()).count(),
             oldest: partitions()
                 .filter_map(Partition::oldest)
                 .min()
                 .map_or(Duration::ZERO, |oldest| now - oldest),
         };
         metrics::show(self.kind, holding);
-        self.surroundings.partitions.set(self.kind, (!parked.is_empty()).then(|| parked.join("; ")));
+        self.surroundings.partitions.set(self.kind, (!stuck.is_empty()).then(|| stuck.join("; ")));
     }
 
     /// Whether the writer has stopped: everything is written and committed, or there is no time left.
@@ -396,7 +423,8 @@ impl Writer {
                 }
                 Some(Ok(message)) => {
                     bytes += message.payload_len();
-                    let Some(assigned) = self.assigned.get_mut(&message.partition()) else { continue };
+                    let assigned = self.assigned.get_mut(&message.partition());
+                    let Some(assigned) = assigned.filter(|assigned| assigned.in_place()) else { continue };
                     let actions = push(&message, &mut assigned.partition, now, &mut self.gzip);
                     (!actions.is_empty()).then(|| (message.partition(), actions))
                 }
@@ -415,9 +443,13 @@ impl Writer {
     fn failed(&mut self, error: KafkaError) -> Result<(), KafkaError> {
         match error {
             KafkaError::MessageConsumptionFatal(_) => return Err(error),
-            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                // A position is outside the log, and rdkafka does not tell of which partition.
-                tracing::warn!(writer = %self.kind, topic = self.topic, "a position is not in the log: looking again");
+            KafkaError::MessageConsumption(
+                code @ (RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::UnknownTopicOrPartition),
+            ) => {
+                // A position is outside the log, and rdkafka does not tell of which partition; or the topic is gone.
+                // If it was created again, no position means anything.
+                tracing::warn!(writer = %self.kind, topic = self.topic, %code, "looking for the frontiers again");
+                self.identity.doubt();
                 self.ask_all(|partition, _| partition.restart());
             }
             KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown) => self.kafka_away = true,

@@ -130,7 +130,10 @@ impl Group {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
             };
-            Ok(Commit { partition: element.partition(), offset, metadata: element.metadata().to_owned() })
+            let partition = element.partition();
+            // Whoever may commit to the group chose these bytes. What is not ours is no resume point, and refused as such.
+            let metadata = service::kafka::metadata(&list, &self.topic, partition).unwrap_or_default();
+            Ok(Commit { partition, offset, metadata: String::from_utf8_lossy(metadata).into_owned() })
         };
         list.elements().iter().map(commit).collect()
     }

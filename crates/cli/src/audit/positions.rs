@@ -10,7 +10,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use s3_sink::Kind;
 use s3_sink::hint::Hint;
 use service::clock::monotonic;
-use service::kafka::consumer_config;
+use service::kafka::{consumer_config, metadata};
 use service::{Config, kafka};
 
 use super::ledger::TopicLedger;
@@ -151,7 +151,10 @@ impl Positions {
         }
         let answer = consumer.committed_offsets(asked, TIMEOUT)?;
         let committed = answer.elements().into_iter().map(|element| match element.offset() {
-            Offset::Offset(offset) => (element.partition(), Some((offset, element.metadata().to_owned()))),
+            Offset::Offset(offset) => {
+                let metadata = metadata(&answer, topic, element.partition()).unwrap_or_default();
+                (element.partition(), Some((offset, String::from_utf8_lossy(metadata).into_owned())))
+            }
             _ => (element.partition(), None),
         });
         Ok(committed.collect())

@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 use service::kafka::{Disposition, LogOnly};
-use service::{Component, Config, Shutdown};
+use service::{Component, Config, Shutdown, clock};
 
 use crate::error::Error;
 
@@ -86,17 +86,26 @@ fn has_records(consumer: &BaseConsumer<LogOnly>, topic: &str) -> KafkaResult<boo
     let partitions = partitions_of(consumer, topic, Offset::Beginning)?;
     let mut unread: BTreeSet<i32> = partitions.elements().iter().map(|element| element.partition()).collect();
     consumer.assign(&partitions)?;
+    let started = clock::monotonic();
+    let mut trouble = KafkaError::NoMessageReceived;
     let found = loop {
         if unread.is_empty() {
             break Ok(false);
         }
-        match consumer.poll(TIMEOUT) {
+        let left = TIMEOUT.saturating_sub(started.elapsed());
+        match consumer.poll(left) {
             Some(Ok(_)) => break Ok(true),
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 unread.remove(&partition);
             }
+            // Every failure to connect since the process started waits here to be read: only the time says whether the
+            // brokers are away now.
+            Some(Err(error)) if Disposition::of(&error) != Disposition::Fatal && !left.is_zero() => {
+                trouble = error
+            }
             Some(Err(error)) => break Err(error),
-            None => break Err(KafkaError::NoMessageReceived),
+            None if left.is_zero() => break Err(trouble),
+            None => {}
         }
     };
     consumer.unassign()?;

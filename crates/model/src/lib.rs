@@ -22,6 +22,7 @@ mod explain;
 pub mod pageview;
 pub mod postcode;
 pub mod reason;
+mod scan;
 pub mod time;
 pub mod topic;
 pub mod window;

@@ -8,6 +8,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::explain::explain;
+use crate::scan::scan;
 use crate::{EpochMillis, EpochSeconds, Postcode, Reason, Window};
 
 /// A valid pageview. Unknown fields are allowed and ignored here; they stay in the record's value.
@@ -41,11 +42,7 @@ impl<'a> Pageview<'a> {
         if json.len() > Self::MAX_BYTES {
             return Err(Reason::TooLarge);
         }
-        let text = std::str::from_utf8(json).map_err(|_| Reason::MalformedJson)?;
-        serde_json::from_str::<Wire<'a>>(text)
-            .ok()
-            .and_then(Wire::into_pageview)
-            .ok_or_else(|| explain(json).first().map_or(Reason::MalformedJson, |error| error.reason))
+        scan(json).map_or_else(|| parse_slowly(json), Ok)
     }
 
     /// The minute it counts in.
@@ -59,6 +56,15 @@ impl<'a> Pageview<'a> {
     pub fn is_ahead_of(&self, now: EpochMillis, allowed: Duration) -> bool {
         self.timestamp.to_millis() > now.plus(allowed)
     }
+}
+
+/// By the whole grammar of JSON.
+pub(crate) fn parse_slowly(json: &[u8]) -> Result<Pageview<'_>, Reason> {
+    let text = std::str::from_utf8(json).map_err(|_| Reason::MalformedJson)?;
+    serde_json::from_str::<Wire<'_>>(text)
+        .ok()
+        .and_then(Wire::into_pageview)
+        .ok_or_else(|| explain(json).first().map_or(Reason::MalformedJson, |error| error.reason))
 }
 
 /// The JSON object as serde sees it: types are checked here, ranges in [`Wire::into_pageview`].

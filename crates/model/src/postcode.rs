@@ -27,7 +27,11 @@ impl Postcode {
     /// # Errors
     /// [`InvalidPostcode`] when it is empty, too long, or has another character.
     pub fn parse(text: &str) -> Result<Self, InvalidPostcode> {
-        let text = text.trim_ascii().as_bytes();
+        Self::parse_bytes(text.as_bytes())
+    }
+
+    pub(crate) fn parse_bytes(text: &[u8]) -> Result<Self, InvalidPostcode> {
+        let text = text.trim_ascii();
         if text.is_empty() || text.len() > Self::MAX_LEN {
             return Err(InvalidPostcode);
         }

@@ -1,5 +1,6 @@
 //! This thread's place in the consumer group: its consumer, and what fences its commits.
 
+use std::ffi::CString;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
@@ -9,6 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use service::Config;
 use service::config::GroupProtocol;
 use service::kafka::group::{self, Membership};
+use service::kafka::records::{Flow, PartitionError, Record, Records};
 
 use crate::error::Error;
 use crate::rebalance::{self, Rebalance, Rebalances};
@@ -19,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A member of the group.
 pub(crate) struct Group {
-    consumer: BaseConsumer<Rebalances>,
+    records: Records<Rebalances>,
     topic: String,
     fence: Option<(ConsumerGroupMetadata, Membership)>,
 }
@@ -45,6 +47,8 @@ impl Group {
         let mut client = service::kafka::consumer_config(config, &config.pipeline.group_id);
         // As fast as more, and holds a third of the memory (DESIGN section 7).
         service::kafka::default_to(&mut client, "fetch.message.max.bytes", "262144");
+        // Where reading starts is ours to say: an offset that is not in the log is news, and not a reason to jump.
+        client.set("auto.offset.reset", "error");
         if config.kafka.static_membership {
             client.set("group.instance.id", member);
         }
@@ -57,16 +61,37 @@ impl Group {
             GroupProtocol::Consumer => "consumer",
         };
         tracing::info!(topic, group = config.pipeline.group_id, protocol, member, "joining the group");
-        Ok(Self { consumer, topic, fence: None })
+        let name = CString::new(topic.as_str()).map_err(|error| Error::Client(error.into()))?;
+        Ok(Self { records: Records::new(consumer, name), topic, fence: None })
     }
 
-    pub(crate) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
-        self.consumer.poll(timeout)
+    /// Takes what the group and the client have to say: rebalances are noted, errors returned, one a call. A record is
+    /// no business of this queue: it is that of a partition whose records were not taken over in time.
+    pub(crate) fn hear(&self) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+        self.records.consumer().poll(Duration::ZERO)
+    }
+
+    /// Waits for records, and hands on those that are here: see [`Records::read`].
+    pub(crate) fn read<F>(&self, timeout: Duration, each: F)
+    where
+        F: FnMut(Result<Record<'_>, PartitionError>) -> Flow,
+    {
+        self.records.read(timeout, each);
+    }
+
+    /// Sees to it that the records of `partitions` come to [`Group::read`].
+    pub(crate) fn take_over(&self, partitions: impl IntoIterator<Item = i32>) {
+        self.records.take_over(partitions);
+    }
+
+    /// Where the partition's log ended when it was last fetched.
+    pub(crate) fn last_known_end(&self, partition: i32) -> Option<i64> {
+        self.records.last_known_end(partition)
     }
 
     /// The rebalance to answer next. It stays the next one until [`Self::assign`] or [`Self::unassign`].
     pub(crate) fn next_rebalance(&self) -> Option<Rebalance> {
-        self.consumer.context().next()
+        self.records.consumer().context().next()
     }
 
     /// Takes fresh group metadata. Only an assignment makes it safe: fresh metadata commits happily for partitions that
@@ -77,7 +102,7 @@ impl Group {
     #[must_use]
     pub(crate) fn renew_fence(&mut self) -> Continuity {
         let before = self.fence.take();
-        self.fence = group::fencing_metadata(&self.consumer);
+        self.fence = group::fencing_metadata(self.records.consumer());
         match (before, &self.fence) {
             (Some((_, before)), Some((_, now))) if before.member_id == now.member_id => {
                 Continuity::SameMember
@@ -93,37 +118,50 @@ impl Group {
     }
 
     pub(crate) fn has_joined(&self) -> bool {
-        group::membership(&self.consumer).is_some()
+        group::membership(self.records.consumer()).is_some()
     }
 
     /// Answers [`Rebalance::Assigned`]: fetching starts at these positions.
     pub(crate) fn assign(&self, positions: &[(i32, i64)]) -> Result<(), Error> {
+        self.take_over(positions.iter().map(|(partition, _)| *partition));
         let list =
             self.list(positions.iter().map(|(partition, offset)| (*partition, Offset::Offset(*offset))));
-        rebalance::assign(&self.consumer, &list).map_err(Error::Consumer)?;
-        self.consumer.context().done();
+        rebalance::assign(self.records.consumer(), &list).map_err(Error::Consumer)?;
+        self.records.consumer().context().done();
         Ok(())
     }
 
     /// Answers [`Rebalance::Revoked`].
     pub(crate) fn unassign(&self, partitions: &[i32]) -> Result<(), Error> {
-        rebalance::unassign(&self.consumer, &self.plain_list(partitions)).map_err(Error::Consumer)?;
-        self.consumer.context().done();
+        rebalance::unassign(self.records.consumer(), &self.plain_list(partitions))
+            .map_err(Error::Consumer)?;
+        self.records.consumer().context().done();
         Ok(())
     }
 
-    /// Fetches on from these positions; what was fetched ahead is dropped.
+    /// Fetches on from these positions; what was fetched ahead is dropped. A partition that has stopped fetching, as it
+    /// does where its position is not in the log, cannot seek: it is assigned anew.
     pub(crate) fn seek(&self, positions: &[(i32, i64)]) -> KafkaResult<()> {
         let list =
             self.list(positions.iter().map(|(partition, offset)| (*partition, Offset::Offset(*offset))));
-        let list = self.consumer.seek_partitions(list, TIMEOUT)?;
-        list.elements().iter().try_for_each(|element| element.error())
+        let sought = self.records.consumer().seek_partitions(list, TIMEOUT)?;
+        let failed = sought.elements().into_iter().filter(|element| element.error().is_err());
+        let failed: Vec<i32> = failed.map(|element| element.partition()).collect();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        // Refused where an attempt before this one got no further: then there is nothing to take away.
+        let _ = rebalance::unassign(self.records.consumer(), &self.plain_list(&failed));
+        self.take_over(failed.iter().copied());
+        let again = positions.iter().filter(|(partition, _)| failed.contains(partition));
+        let again = self.list(again.map(|(partition, offset)| (*partition, Offset::Offset(*offset))));
+        rebalance::assign(self.records.consumer(), &again)
     }
 
     /// What is committed. While a transaction is open on an offset this waits for its end (KIP-447), so a dead peer's
     /// last transaction cannot slip in behind the answer.
     pub(crate) fn committed(&self, partitions: &[i32]) -> KafkaResult<Vec<Commit>> {
-        let list = self.consumer.committed_offsets(self.plain_list(partitions), TIMEOUT)?;
+        let list = self.records.consumer().committed_offsets(self.plain_list(partitions), TIMEOUT)?;
         let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
             element.error()?;
             let offset = match element.offset() {
@@ -140,13 +178,13 @@ impl Group {
 
     /// The offsets that the partition's log holds now.
     pub(crate) fn log_bounds(&self, partition: i32) -> KafkaResult<LogBounds> {
-        let (start, end) = self.consumer.fetch_watermarks(&self.topic, partition, TIMEOUT)?;
+        let (start, end) = self.records.consumer().fetch_watermarks(&self.topic, partition, TIMEOUT)?;
         Ok(LogBounds { start, end })
     }
 
     /// Up to where the consumer has read the partition: past control records too, which are never delivered.
     pub(crate) fn position(&self, partition: i32) -> Option<i64> {
-        let positions = self.consumer.position().ok()?;
+        let positions = self.records.consumer().position().ok()?;
         match positions.find_partition(&self.topic, partition)?.offset() {
             Offset::Offset(offset) => Some(offset),
             _ => None,
@@ -155,7 +193,8 @@ impl Group {
 
     /// Whether a broker answers, and has the topic.
     pub(crate) fn topic_is_there(&self) -> bool {
-        let missing = service::kafka::missing_topics(self.consumer.client(), &[&self.topic], TIMEOUT);
+        let missing =
+            service::kafka::missing_topics(self.records.consumer().client(), &[&self.topic], TIMEOUT);
         missing.is_ok_and(|missing| missing.is_empty())
     }
 
@@ -175,20 +214,20 @@ impl Group {
 impl Drop for Group {
     /// Leaving the group waits for the answer to every rebalance.
     fn drop(&mut self) {
-        self.consumer.context().close();
+        self.records.consumer().context().close();
         while let Some(event) = self.next_rebalance() {
             let answer = match event {
                 Rebalance::Assigned(partitions) => {
-                    rebalance::assign(&self.consumer, &self.plain_list(&partitions))
+                    rebalance::assign(self.records.consumer(), &self.plain_list(&partitions))
                 }
                 Rebalance::Revoked(partitions) => {
-                    rebalance::unassign(&self.consumer, &self.plain_list(&partitions))
+                    rebalance::unassign(self.records.consumer(), &self.plain_list(&partitions))
                 }
             };
             if let Err(error) = answer {
                 tracing::debug!(%error, "a rebalance could not be answered while leaving");
             }
-            self.consumer.context().done();
+            self.records.consumer().context().done();
         }
     }
 }

@@ -25,6 +25,7 @@ const MISSED: &str = "aggregator_offsets_missed_total";
 const TRUNCATED: &str = "aggregator_offsets_truncated_total";
 const PARTITIONS: &str = "aggregator_assigned_partitions";
 const OPEN_WINDOWS: &str = "aggregator_open_windows";
+const LAG: &str = "aggregator_consumer_lag";
 const BEHIND: &str = "aggregator_stream_time_behind_seconds";
 
 /// Tells what each metric is, once a process.
@@ -67,6 +68,7 @@ pub(crate) fn describe() {
         BEHIND,
         "Seconds that stream time is behind the wall clock, of the partition where it is most; label thread"
     );
+    describe_gauge!(LAG, "Offsets still to be read, over these partitions; label thread");
 }
 
 /// One thread's metrics.
@@ -85,6 +87,7 @@ pub(crate) struct Metrics {
     partitions: Gauge,
     open_windows: Gauge,
     behind: Gauge,
+    lag: Gauge,
 }
 
 impl Metrics {
@@ -104,7 +107,8 @@ impl Metrics {
             truncated: counter!(TRUNCATED),
             partitions: gauge!(PARTITIONS, "thread" => thread.clone()),
             open_windows: gauge!(OPEN_WINDOWS, "thread" => thread.clone()),
-            behind: gauge!(BEHIND, "thread" => thread),
+            behind: gauge!(BEHIND, "thread" => thread.clone()),
+            lag: gauge!(LAG, "thread" => thread),
         }
     }
 
@@ -132,8 +136,13 @@ impl Metrics {
         self.truncated.increment(restored.truncated);
     }
 
-    /// Once in a while: what was read since, and where the windows stand.
-    pub(crate) fn record_look(&self, partitions: &mut Partitions) {
+    /// Offsets that retention deleted while they were still to be read.
+    pub(crate) fn record_missed(&self, offsets: u64) {
+        self.missed.increment(offsets);
+    }
+
+    /// Once in a while: what was read since, and where the windows stand; `end` tells where a partition's log ends.
+    pub(crate) fn record_look(&self, partitions: &mut Partitions, end: impl Fn(i32) -> Option<i64>) {
         let tally = partitions.take_tally();
         self.consumed.increment(tally.consumed);
         self.replayed.increment(tally.replayed);
@@ -141,6 +150,10 @@ impl Metrics {
         let behind =
             partitions.windows().filter_map(|windows| windows.stream_time()).map(|time| now.since(time));
         self.behind.set(behind.max().unwrap_or_default().as_secs_f64());
+        let lag = partitions
+            .windows_mut()
+            .filter_map(|(partition, windows)| Some(end(partition)? - windows.position()));
+        self.lag.set(lag.map(|lag| lag.max(0)).sum::<i64>() as f64);
         self.partitions.set(partitions.windows().count() as f64);
         self.open_windows
             .set(partitions.windows().map(|windows| windows.open_windows()).sum::<usize>() as f64);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{EpochMillis, Pageview, Reason};
-use rdkafka::message::{BorrowedMessage, Message};
+use model::{Pageview, Reason};
+use service::kafka::records::Record;
 
 use crate::dead_letter::{DeadLetter, Original};
 use crate::transaction::PartitionFlush;
@@ -44,30 +44,29 @@ pub(crate) struct Tally {
 
 impl Partitions {
     /// Takes in a record. Records of partitions that are not restored yet are passed over: the restore seeks back.
-    pub(crate) fn read(&mut self, message: &BorrowedMessage<'_>) -> Read {
-        let Some(partition) = self.owned.get_mut(&message.partition()) else {
+    pub(crate) fn read(&mut self, topic: &str, record: Record<'_>) -> Read {
+        let Some(partition) = self.owned.get_mut(&record.partition()) else {
             return Read::Done;
         };
         let windows = &mut partition.windows;
-        if message.offset() < windows.position() {
+        if record.offset() < windows.position() {
             return Read::WentBack;
         }
         self.tally.consumed += 1;
         self.tally.replayed += u64::from(windows.is_replaying());
-        let event = match message.payload() {
+        let event = match record.value() {
             Some(json) => Pageview::parse(json).map(|pageview| (pageview.postcode, pageview.timestamp)),
             None => Err(Reason::Tombstone),
         };
         // A record without a timestamp gives no yardstick for its event's clock: its event is ahead of it.
-        let timestamp = EpochMillis(message.timestamp().to_millis().unwrap_or(-1));
-        if let Fate::DeadLetter(reason) = windows.push(message.offset(), timestamp, event) {
+        if let Fate::DeadLetter(reason) = windows.push(record.offset(), record.timestamp(), event) {
             let original = Original {
-                topic: message.topic(),
-                partition: message.partition(),
-                offset: message.offset(),
-                key: message.key(),
-                value: message.payload(),
-                headers: &service::kafka::headers(message),
+                topic,
+                partition: record.partition(),
+                offset: record.offset(),
+                key: record.key(),
+                value: record.value(),
+                headers: &record.headers(),
             };
             let dead_letter = DeadLetter::new(&original, reason);
             partition.dead_letter_bytes += dead_letter.bytes();
@@ -81,9 +80,9 @@ impl Partitions {
         self.owned.insert(partition, Partition { windows, dead_letters: Vec::new(), dead_letter_bytes: 0 });
     }
 
-    /// Forgets what was read of a partition since it was last committed.
-    pub(crate) fn forget(&mut self, partition: i32) {
-        self.owned.remove(&partition);
+    /// Forgets what was read of a partition since it was last committed; tells whether it was here.
+    pub(crate) fn forget(&mut self, partition: i32) -> bool {
+        self.owned.remove(&partition).is_some()
     }
 
     /// Forgets what was read of all partitions, and tells which.
@@ -110,6 +109,14 @@ impl Partitions {
             }
         })
         .collect()
+    }
+
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = i32> {
+        self.owned.keys().copied()
+    }
+
+    pub(crate) fn get_mut(&mut self, partition: i32) -> Option<&mut PartitionWindows> {
+        self.owned.get_mut(&partition).map(|partition| &mut partition.windows)
     }
 
     pub(crate) fn windows(&self) -> impl Iterator<Item = &PartitionWindows> {

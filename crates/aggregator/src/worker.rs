@@ -1,11 +1,12 @@
 //! One thread: consume, window, flush in a transaction. It owns everything about its partitions, so nothing is locked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use service::kafka::Disposition;
+use service::kafka::records::{Flow, PartitionError};
 use service::{Config, Shutdown, clock};
 
 use crate::error::Error;
@@ -21,7 +22,7 @@ use crate::windows::Limits;
 /// How long a poll waits for a record, and so how late a thread may learn of anything else.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// Records read between two looks at the clock.
-const RECORDS_PER_LOOK: u32 = 1024;
+const RECORDS_PER_LOOK: u32 = 4096;
 /// Results go out at most this often. It also paces everything else that is not about records.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// Aborts in a row from which on something is wrong: around a rebalance there are one or two.
@@ -80,28 +81,82 @@ impl Worker {
 
     /// Reads until there is nothing to read, or it is time for a look.
     fn read_some(&mut self) -> Result<(), Error> {
-        let mut timeout = POLL_TIMEOUT;
-        for _ in 0..RECORDS_PER_LOOK {
-            match self.group.poll(timeout) {
-                Some(Ok(message)) => {
-                    if self.partitions.read(&message) == Read::WentBack {
-                        let (partition, offset) = (message.partition(), message.offset());
-                        tracing::error!(
-                            partition,
-                            offset,
-                            "the log was truncated below what was read: restoring"
-                        );
-                        self.partitions.forget(partition);
-                        self.forgotten.insert(partition);
+        self.hear()?;
+        let (group, partitions) = (&self.group, &mut self.partitions);
+        let (mut left, mut went_back, mut errors) = (RECORDS_PER_LOOK, BTreeMap::new(), Vec::new());
+        group.read(POLL_TIMEOUT, |record| {
+            match record {
+                Ok(record) => {
+                    if partitions.read(group.topic(), record) == Read::WentBack {
+                        went_back.entry(record.partition()).or_insert(record.offset());
                     }
+                }
+                Err(error) => errors.push(error),
+            }
+            left -= 1;
+            if left == 0 { Flow::Stop } else { Flow::Continue }
+        });
+        for (partition, offset) in went_back {
+            tracing::error!(partition, offset, "the log was truncated below what was read: restoring");
+            self.restore_later(partition);
+        }
+        errors.into_iter().try_for_each(|error| self.heed_partition(error))
+    }
+
+    /// Takes what the group and the client have to say.
+    fn hear(&mut self) -> Result<(), Error> {
+        loop {
+            match self.group.hear() {
+                Some(Ok(message)) => {
+                    let partition = message.partition();
+                    tracing::warn!(partition, "a record came the wrong way: restoring");
+                    self.restore_later(partition);
                 }
                 Some(Err(error)) => self.heed(&error)?,
                 // A rebalance ends a poll, too.
-                None => break,
+                None => return self.answer_rebalances(),
             }
-            timeout = Duration::ZERO;
         }
-        self.answer_rebalances()
+    }
+
+    fn restore_later(&mut self, partition: i32) {
+        if self.partitions.forget(partition) {
+            self.forgotten.insert(partition);
+        }
+    }
+
+    fn heed_partition(&mut self, PartitionError { partition, code }: PartitionError) -> Result<(), Error> {
+        match code {
+            RDKafkaErrorCode::AutoOffsetReset => {
+                self.find_the_log_again(partition);
+                Ok(())
+            }
+            _ => self.heed(&KafkaError::MessageConsumption(code)),
+        }
+    }
+
+    /// The position is not in the log any more. Where retention has passed us by, what was lost is told and what is
+    /// counted is kept; where the log lost its end, the partition is restored.
+    fn find_the_log_again(&mut self, partition: i32) {
+        let Some(windows) = self.partitions.get_mut(partition) else { return };
+        let position = windows.position();
+        match self.group.log_bounds(partition) {
+            Ok(log) if log.start > position => {
+                let missed = log.start.abs_diff(position);
+                tracing::error!(
+                    partition,
+                    missed,
+                    log.start,
+                    "retention deleted records before they were read: going on"
+                );
+                self.metrics.record_missed(missed);
+                windows.skip_to(log.start);
+                if self.group.seek(&[(partition, log.start)]).is_err() {
+                    self.restore_later(partition);
+                }
+            }
+            _ => self.restore_later(partition),
+        }
     }
 
     /// librdkafka goes on by itself after most errors; some should be known.
@@ -130,9 +185,11 @@ impl Worker {
         let round = self.last_round.elapsed() >= FLUSH_INTERVAL;
         if round || self.partitions.is_full() {
             self.flush()?;
-            self.metrics.record_look(&mut self.partitions);
+            self.metrics.record_look(&mut self.partitions, |partition| self.group.last_known_end(partition));
         }
         if round {
+            // A fetch that stopped and started again may have led a partition's records back to the group's own queue.
+            self.group.take_over(self.partitions.numbers());
             self.restore_forgotten()?;
             self.close_idle();
             self.look_after_health();
@@ -212,7 +269,7 @@ impl Worker {
         };
         if let Err(error) = self.group.seek(&positions) {
             tracing::warn!(%error, ?partitions, "cannot go back to the committed offsets yet");
-            partitions.iter().for_each(|partition| self.partitions.forget(*partition));
+            partitions.iter().for_each(|partition| self.restore_later(*partition));
             return Ok(());
         }
         self.forgotten.clear();

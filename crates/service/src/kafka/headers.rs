@@ -30,7 +30,7 @@ pub fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<Header<'a>> {
 
 /// # Safety
 /// `message` must be alive for all of `'a`.
-unsafe fn native_headers<'a>(message: *mut rd_kafka_message_t) -> Vec<Header<'a>> {
+pub(super) unsafe fn native_headers<'a>(message: *mut rd_kafka_message_t) -> Vec<Header<'a>> {
     let mut found = Vec::new();
     let mut headers = ptr::null_mut();
     unsafe {

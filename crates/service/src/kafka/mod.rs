@@ -1,7 +1,7 @@
 //! What our Kafka clients have in common.
 //!
-//! `cluster`, `group`, `headers` and `metadata` reach through rdkafka to librdkafka's C API, for what rdkafka 0.39 does
-//! not wrap; the other modules are plain.
+//! `cluster`, `group`, `headers`, `metadata` and `records` reach through rdkafka to librdkafka's C API, for what rdkafka
+//! 0.39 does not wrap; the other modules are plain.
 
 mod client;
 pub mod cluster;
@@ -9,6 +9,7 @@ mod disposition;
 pub mod group;
 mod headers;
 mod metadata;
+pub mod records;
 mod topics;
 
 pub use client::{LogOnly, check_properties, consumer_config, create, default_to, producer_config};

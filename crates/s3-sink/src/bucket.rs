@@ -37,15 +37,25 @@ pub struct Bucket {
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{operation} {place}: {detail}")]
+#[error("{operation} {bucket}/{key} ({endpoint}): {detail}")]
 pub struct Error {
     /// What kind of failure: a label of metrics.
     pub kind: Kind,
     /// Whether it was given up when its time was over: it may have been answered with more of it.
     pub timed_out: bool,
     operation: &'static str,
-    place: String,
+    bucket: String,
+    key: String,
+    endpoint: String,
     detail: String,
+}
+
+impl Error {
+    /// What is wrong with the bucket, without the key that was asked for: the same for every call of an outage.
+    #[must_use]
+    pub fn outage(&self) -> String {
+        format!("{} ({}): {}", self.bucket, self.endpoint, self.detail)
+    }
 }
 
 /// Kinds of failures.
@@ -260,8 +270,9 @@ impl Bucket {
     }
 
     fn failed(&self, kind: Kind, operation: &'static str, key: &str, detail: String) -> Error {
-        let place = format!("s3://{}/{key} ({})", self.name, self.endpoint);
-        Error { kind, timed_out: false, operation, place, detail }
+        let bucket = format!("s3://{}", self.name);
+        let (key, endpoint) = (key.to_owned(), self.endpoint.clone());
+        Error { kind, timed_out: false, operation, bucket, key, endpoint, detail }
     }
 }
 
@@ -302,8 +313,16 @@ pub(crate) mod tests {
 
     /// What an attempt says that nothing answered.
     pub(crate) fn unanswered(timed_out: bool) -> Error {
-        let (place, detail) = ("s3://b".to_owned(), "nothing answered".to_owned());
-        Error { kind: Kind::Unreachable, timed_out, operation: "PUT", place, detail }
+        let [bucket, key, endpoint, detail] =
+            ["s3://b", "raw/a", "AWS", "nothing answered"].map(str::to_owned);
+        Error { kind: Kind::Unreachable, timed_out, operation: "PUT", bucket, key, endpoint, detail }
+    }
+
+    #[test]
+    fn an_outage_is_told_without_the_key_and_an_error_with_it() {
+        let error = unanswered(true);
+        assert_eq!(error.outage(), "s3://b (AWS): nothing answered");
+        assert_eq!(error.to_string(), "PUT s3://b/raw/a (AWS): nothing answered");
     }
 
     #[test]

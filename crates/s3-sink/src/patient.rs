@@ -68,7 +68,7 @@ impl Reachability {
                     failed(&error);
                     timeouts += u32::from(error.timed_out);
                     failing.get_or_insert_with(|| Failing::new(self));
-                    self.health.down(error.to_string());
+                    self.health.down(error.outage());
                     wait(backoff.next_wait()).await;
                 }
             }

@@ -112,7 +112,7 @@ impl<C: ConsumerContext> Records<C> {
         F: FnMut(Result<Record<'_>, PartitionError>) -> Flow,
     {
         let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        let mut batch = Batch { each, client: self.consumer.client().native_ptr(), stopped: false };
+        let mut batch = Batch { each, client: self.consumer.client().native_ptr() };
         // SAFETY: the queue is alive, the callback gets `batch` and no one else has it, and it returns before we do.
         let count = unsafe {
             bindings::rd_kafka_consume_callback_queue(
@@ -130,7 +130,6 @@ impl<C: ConsumerContext> Records<C> {
 struct Batch<F> {
     each: F,
     client: *mut rd_kafka_t,
-    stopped: bool,
 }
 
 /// # Safety
@@ -141,7 +140,6 @@ where
 {
     // SAFETY: as promised above.
     let (batch, message_ref) = unsafe { (&mut *batch.cast::<Batch<F>>(), &*message) };
-    debug_assert!(!batch.stopped, "librdkafka goes on although it was told to yield");
     let flow = if message_ref.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
         (batch.each)(Ok(Record { message, alive: PhantomData }))
     } else {
@@ -149,7 +147,6 @@ where
         (batch.each)(Err(error))
     };
     if flow == Flow::Stop {
-        batch.stopped = true;
         // SAFETY: the client is alive. It puts the rest of the batch back to the queue's head.
         unsafe { bindings::rd_kafka_yield(batch.client) }
     }

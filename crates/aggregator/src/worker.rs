@@ -139,10 +139,9 @@ impl Worker {
     /// counted is kept; where the log lost its end, the partition is restored.
     fn find_the_log_again(&mut self, partition: i32) {
         let Some(windows) = self.partitions.get_mut(partition) else { return };
-        let position = windows.position();
-        match self.group.log_bounds(partition) {
-            Ok(log) if log.start > position => {
-                let missed = log.start.abs_diff(position);
+        let log = self.group.log_bounds(partition).ok();
+        match log.and_then(|log| Some((log, windows.pass_over(log)?))) {
+            Some((log, missed)) => {
                 tracing::error!(
                     partition,
                     missed,
@@ -150,12 +149,11 @@ impl Worker {
                     "retention deleted records before they were read: going on"
                 );
                 self.metrics.record_missed(missed);
-                windows.skip_to(log.start);
                 if self.group.seek(&[(partition, log.start)]).is_err() {
                     self.restore_later(partition);
                 }
             }
-            _ => self.restore_later(partition),
+            None => self.restore_later(partition),
         }
     }
 

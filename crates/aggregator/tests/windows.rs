@@ -340,6 +340,20 @@ mod restoring {
     }
 
     #[test]
+    fn retention_passes_a_reader_by() {
+        let mut windows = fresh();
+        event(&mut windows, 10);
+        assert_eq!(windows.pass_over(LogBounds { start: 0, end: 5 }), None, "the log has lost its end");
+        assert!(!windows.wants_flush());
+        assert_eq!(windows.pass_over(LogBounds { start: 40, end: 100 }), Some(39));
+        assert!(windows.wants_flush(), "that is committed by itself");
+        let flush = windows.take_flush();
+        assert_eq!((windows.position(), flush.offset, flush.resume_point.next), (40, 0, 40));
+        event(&mut windows, 95);
+        assert_eq!(windows.take_flush().rows, [count(0, 1)], "what was counted before is kept");
+    }
+
+    #[test]
     fn the_log_ends_below_next() {
         let log = LogBounds { start: 0, end: 50 };
         let point = ResumePoint::at(60);

@@ -63,8 +63,9 @@ pub struct PartitionWindows {
     /// Of a partition's whole life, as committed.
     repeats: u64,
     dead: u64,
-    /// `next` was lowered to the log's end: before new records lie there, that must be committed.
-    lowered: bool,
+    /// The position or `next` was moved to what the log still holds, which is committed by itself: before new records
+    /// lie where others were, and so that a loss is not told again where no open window needs what is gone.
+    moved: bool,
     /// Stream time as [`Self::is_idle`] saw it, and since when.
     standstill: Option<(Option<EpochMillis>, EpochMillis)>,
 }
@@ -95,7 +96,7 @@ impl PartitionWindows {
             dead_letters: 0,
             repeats: point.repeats,
             dead: point.dead,
-            lowered: truncated > 0,
+            moved: truncated > 0 || missed > 0,
             standstill: None,
         };
         windows.close_if_caught_up();
@@ -147,6 +148,19 @@ impl PartitionWindows {
         }
     }
 
+    /// The position is not in the `log` any more. Where retention has passed it by, reading goes on from the log's start
+    /// with all that is counted, and the number of offsets lost is returned; `None` where the log has lost its end
+    /// instead: then what was read may not be there, and the partition must be restored.
+    pub fn pass_over(&mut self, log: LogBounds) -> Option<u64> {
+        if log.start <= self.position {
+            return None;
+        }
+        let missed = log.start.abs_diff(self.position);
+        self.moved = true;
+        self.skip_to(log.start);
+        Some(missed)
+    }
+
     /// Whether stream time has stood still for the idle timeout while a window waits that the wall clock would close.
     /// It is the *time* that must move: a trickle of old events does not pin a window open. Call it now and then;
     /// if true, and the position has reached the log's end, [`Self::close_idle`] is due.
@@ -176,7 +190,7 @@ impl PartitionWindows {
     /// the offset to commit stays where it is.
     #[must_use]
     pub fn wants_flush(&self) -> bool {
-        self.has_output() || self.lowered
+        self.has_output() || self.moved
     }
 
     fn has_output(&self) -> bool {
@@ -196,7 +210,7 @@ impl PartitionWindows {
             self.check_invariants();
         }
         self.dead += std::mem::take(&mut self.dead_letters);
-        self.lowered = false;
+        self.moved = false;
         let late = self.late.drain().map(|((window_start, postcode), pageview_count)| PageviewAggregate {
             postcode,
             window_start,

@@ -1,13 +1,15 @@
 //! The partitions of one thread: their windows, and the dead letters that wait for the next transaction.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use model::{Pageview, Reason};
+use service::clock;
 use service::kafka::records::Record;
 
 use crate::dead_letter::{DeadLetter, Original};
 use crate::transaction::PartitionFlush;
-use crate::windows::{Fate, PartitionWindows};
+use crate::windows::{Fate, Identities, Ids, PartitionWindows, to_relieve};
 
 /// Rows and bytes that may wait for the next flush: a thread that catches up closes many windows within a second.
 const FULL_ROWS: usize = 50_000;
@@ -26,11 +28,14 @@ pub(crate) enum Read {
 #[derive(Default)]
 pub(crate) struct Partitions {
     owned: BTreeMap<i32, Partition>,
+    identities: Identities,
     tally: Tally,
 }
 
 struct Partition {
     windows: PartitionWindows,
+    /// Since when it reads records again.
+    replaying: Option<Instant>,
     dead_letters: Vec<DeadLetter>,
     dead_letter_bytes: usize,
 }
@@ -40,6 +45,23 @@ struct Partition {
 pub(crate) struct Tally {
     pub(crate) consumed: u64,
     pub(crate) replayed: u64,
+}
+
+/// A partition whose open counts were let out before their windows closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Relieved {
+    pub(crate) partition: i32,
+    pub(crate) cause: Cause,
+    pub(crate) ids_dropped: usize,
+}
+
+/// Why the memory valve fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Open windows had outgrown `pipeline.window.memory_limit`.
+    Memory,
+    /// A window was open for longer than `pipeline.window.max_open`.
+    OpenTooLong,
 }
 
 impl Partitions {
@@ -55,7 +77,7 @@ impl Partitions {
         self.tally.consumed += 1;
         self.tally.replayed += u64::from(windows.is_replaying());
         let event = match record.value() {
-            Some(json) => Pageview::parse(json).map(|pageview| (pageview.postcode, pageview.timestamp)),
+            Some(json) => Pageview::parse(json).map(|pageview| self.identities.event(&pageview)),
             None => Err(Reason::Tombstone),
         };
         // A record without a timestamp gives no yardstick for its event's clock: its event is ahead of it.
@@ -77,7 +99,35 @@ impl Partitions {
 
     /// Starts counting a partition.
     pub(crate) fn insert(&mut self, partition: i32, windows: PartitionWindows) {
-        self.owned.insert(partition, Partition { windows, dead_letters: Vec::new(), dead_letter_bytes: 0 });
+        let replaying = windows.is_replaying().then(clock::monotonic);
+        let state = Partition { windows, replaying, dead_letters: Vec::new(), dead_letter_bytes: 0 };
+        self.owned.insert(partition, state);
+    }
+
+    /// The partitions that have caught up with what was committed, and how long they took.
+    pub(crate) fn caught_up(&mut self) -> impl Iterator<Item = (i32, Duration)> {
+        self.owned.iter_mut().filter_map(|(partition, state)| {
+            let since = state.replaying.take_if(|_| !state.windows.is_replaying())?;
+            Some((*partition, since.elapsed()))
+        })
+    }
+
+    /// Lets out counts of one partition, if all together take more than `limit` bytes. Flush, then ask again.
+    pub(crate) fn relieve(&mut self, limit: usize) -> Option<Relieved> {
+        let memory = self.owned.iter().map(|(partition, state)| (*partition, state.windows.memory()));
+        let (partition, ids) = to_relieve(memory, limit)?;
+        let ids_dropped = self.owned.get_mut(&partition)?.windows.relieve(ids);
+        Some(Relieved { partition, cause: Cause::Memory, ids_dropped })
+    }
+
+    /// Lets out counts of windows that are open for too long.
+    pub(crate) fn relieve_open_too_long(&mut self) -> impl Iterator<Item = Relieved> {
+        let old = self.owned.iter_mut().filter(|(_, state)| state.windows.is_open_too_long());
+        old.map(|(partition, state)| Relieved {
+            partition: *partition,
+            cause: Cause::OpenTooLong,
+            ids_dropped: state.windows.relieve(Ids::Drop),
+        })
     }
 
     /// Forgets what was read of a partition since it was last committed; tells whether it was here.

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::group::{Continuity, Group};
 use crate::health::ThreadHealth;
 use crate::metrics::Metrics;
-use crate::partitions::{Partitions, Read};
+use crate::partitions::{Partitions, Read, Relieved};
 use crate::rebalance::Rebalance;
 use crate::restore::restore;
 use crate::transaction::{Outcome, Transactions};
@@ -36,6 +36,8 @@ pub(crate) struct Worker {
     /// Partitions that are assigned, but whose state was dropped: to be restored when Kafka allows.
     forgotten: BTreeSet<i32>,
     limits: Limits,
+    /// Bytes that open windows may take.
+    memory_limit: usize,
     health: ThreadHealth,
     metrics: Metrics,
     aborts_in_a_row: u32,
@@ -60,6 +62,7 @@ impl Worker {
             grace: window.grace,
             idle_timeout: window.idle_timeout,
             max_future_skew: config.pipeline.max_future_skew,
+            max_open: window.max_open,
         };
         let mut worker = Self {
             group: Group::join(config, id)?,
@@ -67,6 +70,8 @@ impl Worker {
             partitions: Partitions::default(),
             forgotten: BTreeSet::new(),
             limits,
+            memory_limit: usize::try_from(window.memory_limit.0).unwrap_or(usize::MAX)
+                / config.pipeline.threads,
             health,
             metrics,
             aborts_in_a_row: 0,
@@ -181,6 +186,7 @@ impl Worker {
     /// What is due between records.
     fn look(&mut self) -> Result<(), Error> {
         let round = self.last_round.elapsed() >= FLUSH_INTERVAL;
+        self.mind_open_windows(round)?;
         if round || self.partitions.is_full() {
             self.flush()?;
             self.metrics.record_look(&mut self.partitions, |partition| self.group.last_known_end(partition));
@@ -192,6 +198,24 @@ impl Worker {
             self.close_idle();
             self.look_after_health();
             self.last_round = clock::monotonic();
+        }
+        Ok(())
+    }
+
+    /// The memory valve. Each partition's counts go out before those of the next are taken, as they wait in memory, too.
+    fn mind_open_windows(&mut self, round: bool) -> Result<(), Error> {
+        if round {
+            for (partition, took) in self.partitions.caught_up() {
+                tracing::info!(partition, ?took, "caught up with what was counted before");
+                self.metrics.record_caught_up(took);
+            }
+            for relieved in self.partitions.relieve_open_too_long() {
+                tell_relieved(&self.metrics, relieved);
+            }
+        }
+        while let Some(relieved) = self.partitions.relieve(self.memory_limit) {
+            tell_relieved(&self.metrics, relieved);
+            self.flush()?;
         }
         Ok(())
     }
@@ -357,4 +381,15 @@ impl Worker {
             self.health.up();
         }
     }
+}
+
+fn tell_relieved(metrics: &Metrics, relieved: Relieved) {
+    let Relieved { partition, cause, ids_dropped } = relieved;
+    tracing::warn!(
+        partition,
+        ?cause,
+        ids_dropped,
+        "counts of open windows are written early: a minute has several rows, which add up"
+    );
+    metrics.record_relieved(relieved);
 }

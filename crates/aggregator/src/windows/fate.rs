@@ -11,6 +11,8 @@ pub enum Fate {
     RebuildIds,
     /// It adds one to its open window.
     Count,
+    /// It would, but its event is in the window already.
+    Repeat,
     /// It adds one to the late count of its window, which is closed.
     Late,
     /// It cannot be counted.

@@ -2,13 +2,17 @@
 //!
 //! No Kafka, no clock, no thread: offsets, times and parsed events come in as arguments, and a [`Flush`] comes out.
 
+mod event;
 mod fate;
 mod flush;
 mod guard;
 mod open;
 mod partition;
+mod valve;
 
+pub use event::{Event, Identities, Identity};
 pub use fate::Fate;
 pub use flush::Flush;
 pub use guard::Guard;
 pub use partition::{Limits, LogBounds, PartitionWindows, Restored};
+pub use valve::{Ids, Memory, to_relieve};

@@ -1,54 +1,112 @@
-//! The open windows of one partition and their counts.
+//! The open windows of one partition: their counts, and the identities of events that may come again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
-use model::{EpochSeconds, PageviewAggregate, Postcode, Window};
+use model::{EpochMillis, EpochSeconds, PageviewAggregate, Postcode, Window};
+
+use super::event::{Event, Identity};
+use super::valve::{Ids, Memory};
 
 /// Counts by postcode. The hasher is seeded per process, as clients choose the postcodes.
 type Counts = HashMap<Postcode, u64, RandomState>;
+
+/// Where a record lies in the log, and when it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Mark {
+    pub(super) offset: i64,
+    pub(super) timestamp: EpochMillis,
+}
 
 /// Open windows, in the order in which they close: a handful at a time, as most events are of the last minute or two.
 #[derive(Debug, Default)]
 pub(super) struct OpenWindows {
     windows: BTreeMap<Window, OpenWindow>,
     events: u64,
+    keys: usize,
+    ids: usize,
 }
 
 #[derive(Debug)]
 struct OpenWindow {
-    /// The offset of the first record counted in it.
-    first: i64,
+    /// The first record that it still needs.
+    first: Mark,
     counts: Counts,
+    ids: HashSet<Identity, RandomState>,
+}
+
+impl OpenWindow {
+    fn at(first: Mark) -> Self {
+        Self { first, counts: Counts::default(), ids: HashSet::default() }
+    }
 }
 
 impl OpenWindows {
-    /// Adds one to the count of `postcode` in `window`, for the record at `offset`.
-    pub(super) fn count(&mut self, window: Window, postcode: Postcode, offset: i64) {
-        let open = self
-            .windows
-            .entry(window)
-            .or_insert_with(|| OpenWindow { first: offset, counts: Counts::default() });
-        *open.counts.entry(postcode).or_default() += 1;
+    /// Adds one to the count of the event's postcode in `window`, for the record at `mark`; `false` if it is a repeat of
+    /// an event that is in the window already.
+    pub(super) fn count(&mut self, window: Window, event: &Event, mark: Mark) -> bool {
+        let open = self.windows.entry(window).or_insert_with(|| OpenWindow::at(mark));
+        if let Some(identity) = event.identity {
+            if !open.ids.insert(identity) {
+                return false;
+            }
+            self.ids += 1;
+        }
+        match open.counts.entry(event.postcode) {
+            Entry::Occupied(count) => *count.into_mut() += 1,
+            Entry::Vacant(place) => {
+                place.insert(1);
+                self.keys += 1;
+            }
+        }
         self.events += 1;
+        true
     }
 
-    /// Closes every window whose end is `closed` or before, appending its counts to `rows`.
-    pub(super) fn close_through(&mut self, closed: EpochSeconds, rows: &mut Vec<PageviewAggregate>) {
+    /// Takes in the identity of an event whose count is in the output already.
+    pub(super) fn rebuild(&mut self, window: Window, event: &Event, mark: Mark) {
+        if let Some(identity) = event.identity {
+            let open = self.windows.entry(window).or_insert_with(|| OpenWindow::at(mark));
+            self.ids += usize::from(open.ids.insert(identity));
+        }
+    }
+
+    /// Closes every window whose end is `closed` or before, appending its counts to `rows`; tells whether there was one.
+    pub(super) fn close_through(&mut self, closed: EpochSeconds, rows: &mut Vec<PageviewAggregate>) -> bool {
+        let before = self.windows.len();
         while let Some(entry) = self.windows.first_entry() {
             let window = *entry.key();
             if window.end() > closed {
                 break;
             }
-            for (postcode, pageview_count) in entry.remove().counts {
+            let open = entry.remove();
+            self.keys -= open.counts.len();
+            self.ids -= open.ids.len();
+            for (postcode, pageview_count) in open.counts {
                 self.events -= pageview_count;
                 rows.push(PageviewAggregate { postcode, window_start: window, pageview_count });
             }
         }
+        self.windows.len() < before
     }
 
-    /// The offset of the first record that an open window still needs.
-    pub(super) fn first_needed(&self) -> Option<i64> {
+    /// Appends all counts to `rows` and starts them anew. Windows are left where identities are kept in them.
+    pub(super) fn drain(&mut self, ids: Ids, rows: &mut Vec<PageviewAggregate>) {
+        rows.reserve(self.keys);
+        self.windows.retain(|&window, open| {
+            // Not `drain`, which would keep the table.
+            for (postcode, pageview_count) in std::mem::take(&mut open.counts) {
+                rows.push(PageviewAggregate { postcode, window_start: window, pageview_count });
+            }
+            ids == Ids::Keep && !open.ids.is_empty()
+        });
+        (self.events, self.keys) = (0, 0);
+        self.ids = self.windows.values().map(|open| open.ids.len()).sum();
+    }
+
+    /// The first record that an open window still needs.
+    pub(super) fn first_needed(&self) -> Option<Mark> {
         self.windows.values().map(|open| open.first).min()
     }
 
@@ -72,13 +130,41 @@ impl OpenWindows {
         self.events
     }
 
+    /// How many counts they hold.
+    pub(super) const fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// How many identities they hold.
+    pub(super) const fn ids(&self) -> usize {
+        self.ids
+    }
+
+    /// What they take. Each entry is charged as in a table that has just doubled, which is the most that it can take.
+    pub(super) fn memory(&self) -> Memory {
+        const WINDOW: usize = 512;
+        Memory {
+            counts: self.windows.len() * WINDOW + self.keys * in_table::<(Postcode, u64)>(),
+            ids: self.ids * in_table::<Identity>(),
+        }
+    }
+
     /// # Panics
     /// When one of its invariants is broken.
     pub(super) fn check_invariants(&self) {
-        let counted: u64 = self.windows.values().flat_map(|open| open.counts.values()).sum();
-        assert_eq!(counted, self.events, "the running total is the sum of the counts");
         let all = || self.windows.values();
-        assert!(all().all(|open| !open.counts.is_empty()), "a window is open because an event is in it");
-        assert!(all().flat_map(|open| open.counts.values()).all(|count| *count > 0), "no count is zero");
+        let counts = || all().flat_map(|open| open.counts.values());
+        assert_eq!(counts().sum::<u64>(), self.events, "the running total is the sum of the counts");
+        assert_eq!(counts().count(), self.keys, "every count is charged");
+        assert_eq!(all().map(|open| open.ids.len()).sum::<usize>(), self.ids, "every identity is charged");
+        let is_empty = |open: &OpenWindow| open.counts.is_empty() && open.ids.is_empty();
+        assert!(!all().any(is_empty), "a window is open because something is in it");
+        assert!(counts().all(|count| *count > 0), "no count is zero");
     }
+}
+
+/// Bytes of an entry in one of std's tables, at the most: they double when seven eighths are taken, and have a control
+/// byte for each place.
+const fn in_table<T>() -> usize {
+    (size_of::<T>() + 1) * 16 / 7
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use model::{EpochMillis, EpochSeconds, PageviewAggregate, Postcode, Reason, Window};
 
+use super::event::Event;
 use super::fate::{Fate, Place, WindowState};
 use super::flush::Flush;
 use super::guard::Guard;
-use super::open::OpenWindows;
+use super::open::{Mark, OpenWindows};
+use super::valve::{Ids, Memory};
 use crate::resume_point::ResumePoint;
 
 /// How long things may take; from configuration, and free to change between restarts.
@@ -21,6 +23,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How far an event may be ahead of its own ingestion.
     pub max_future_skew: Duration,
+    /// How far the record that a restore would start at may lie behind, in record time.
+    pub max_open: Duration,
 }
 
 /// The offsets `[start, end)` that a partition's log holds.
@@ -53,18 +57,23 @@ pub struct PartitionWindows {
     position: i64,
     /// The restored `next`: below it, only the committed `closed` decides.
     next: i64,
+    /// Records below have their counts in the output, if their windows are open.
     flushed: i64,
+    /// The timestamp of the last record read.
+    last_timestamp: Option<EpochMillis>,
     closed: Option<EpochSeconds>,
     time: Option<EpochMillis>,
     open: OpenWindows,
     rows: Vec<PageviewAggregate>,
     late: HashMap<(Window, Postcode), u64, RandomState>,
     dead_letters: u64,
+    repeated: u64,
     /// Of a partition's whole life, as committed.
     repeats: u64,
     dead: u64,
-    /// The position or `next` was moved to what the log still holds, which is committed by itself: before new records
-    /// lie where others were, and so that a loss is not told again where no open window needs what is gone.
+    /// The offset or `next` moved in a way that is committed even without output. They may have moved to what the log
+    /// still holds: before new records lie where others were, and so that a loss is not told again where no open window
+    /// needs what is gone. Or no open window needs any more what it needed.
     moved: bool,
     /// Stream time as [`Self::is_idle`] saw it, and since when.
     standstill: Option<(Option<EpochMillis>, EpochMillis)>,
@@ -88,12 +97,14 @@ impl PartitionWindows {
             position: offset.max(log.start).min(log.end),
             next,
             flushed: point.flushed.min(next),
+            last_timestamp: None,
             closed: point.closed,
             time: point.time,
             open: OpenWindows::default(),
             rows: Vec::new(),
             late: HashMap::default(),
             dead_letters: 0,
+            repeated: 0,
             repeats: point.repeats,
             dead: point.dead,
             moved: truncated > 0 || missed > 0,
@@ -105,37 +116,40 @@ impl PartitionWindows {
 
     /// Takes in the record at `offset`, at [`Self::position`] or above: what it says, or why it says nothing.
     /// For [`Fate::DeadLetter`] the caller keeps the record, to be written with the next flush.
-    pub fn push(
-        &mut self,
-        offset: i64,
-        record_timestamp: EpochMillis,
-        event: Result<(Postcode, EpochSeconds), Reason>,
-    ) -> Fate {
+    pub fn push(&mut self, offset: i64, record_timestamp: EpochMillis, event: Result<Event, Reason>) -> Fate {
         debug_assert!(offset >= self.position, "offset {offset} was read before: {self:?}");
+        self.last_timestamp = Some(record_timestamp);
         let place = self.place(offset);
         let fate = match event {
             Err(reason) => Fate::of(place, Err(reason)),
-            Ok((_, event_time)) if self.guard.refuses(offset, event_time, record_timestamp) => {
+            Ok(event) if self.guard.refuses(offset, event.time, record_timestamp) => {
                 Fate::of(place, Err(Reason::TimestampInFuture))
             }
-            Ok((postcode, event_time)) => {
-                if place == Place::Fresh {
-                    self.advance(record_timestamp.min(event_time.to_millis()));
-                }
-                let window = Window::containing(event_time);
-                let fate = Fate::of(place, Ok(self.state_of(window)));
-                match fate {
-                    Fate::Count => self.open.count(window, postcode, offset),
-                    Fate::Late => *self.late.entry((window, postcode)).or_default() += 1,
-                    Fate::RebuildIds | Fate::Skip | Fate::DeadLetter(_) => {}
-                }
-                fate
-            }
+            Ok(event) => self.take_in(place, Mark { offset, timestamp: record_timestamp }, &event),
         };
         if let Fate::DeadLetter(_) = fate {
             self.dead_letters += 1;
         }
         self.skip_to(offset + 1);
+        fate
+    }
+
+    fn take_in(&mut self, place: Place, mark: Mark, event: &Event) -> Fate {
+        if place == Place::Fresh {
+            self.advance(mark.timestamp.min(event.time.to_millis()));
+        }
+        let window = Window::containing(event.time);
+        let fate = Fate::of(place, Ok(self.state_of(window)));
+        match fate {
+            Fate::Count if !self.open.count(window, event, mark) => {
+                // What is read again is among the repeats that were committed.
+                self.repeated += u64::from(place == Place::Fresh);
+                return Fate::Repeat;
+            }
+            Fate::RebuildIds => self.open.rebuild(window, event, mark),
+            Fate::Late => *self.late.entry((window, event.postcode)).or_default() += 1,
+            Fate::Count | Fate::Repeat | Fate::Skip | Fate::DeadLetter(_) => {}
+        }
         fate
     }
 
@@ -186,6 +200,32 @@ impl PartitionWindows {
         }
     }
 
+    /// The memory valve: counts of open windows go into the next flush as partial rows, and start anew. Where no identity
+    /// must be read again, a restore need not go back to what was counted so far. Returns how many identities were
+    /// dropped.
+    pub fn relieve(&mut self, ids: Ids) -> usize {
+        let before = self.open.ids();
+        self.open.drain(ids, &mut self.rows);
+        // A replay that has not come that far yet must not count again what was let out before.
+        self.flushed = self.flushed.max(self.position);
+        self.moved = true;
+        before - self.open.ids()
+    }
+
+    /// Whether the record that a restore would start at lies further behind the last one than it may: then
+    /// [`Self::relieve`] of the identities, too, is due.
+    #[must_use]
+    pub fn is_open_too_long(&self) -> bool {
+        let behind = |first: Mark| self.last_timestamp.map(|last| last.since(first.timestamp));
+        self.open.first_needed().and_then(behind).is_some_and(|behind| behind > self.limits.max_open)
+    }
+
+    /// What the open windows take.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.open.memory()
+    }
+
     /// Whether there is anything to flush. Progress alone is not worth a transaction: while only open windows grow,
     /// the offset to commit stays where it is.
     #[must_use]
@@ -210,6 +250,7 @@ impl PartitionWindows {
             self.check_invariants();
         }
         self.dead += std::mem::take(&mut self.dead_letters);
+        self.repeats += self.repeated;
         self.moved = false;
         let late = self.late.drain().map(|((window_start, postcode), pageview_count)| PageviewAggregate {
             postcode,
@@ -218,11 +259,15 @@ impl PartitionWindows {
         });
         // Committing the position would let `next` fall during a replay, and the records in between come out twice.
         let next = self.position.max(self.next);
-        let offset = self.open.first_needed().unwrap_or(self.position);
+        let offset = self.open.first_needed().map_or(self.position, |first| first.offset);
+        if self.flushed <= offset {
+            self.flushed = 0;
+        }
         self.guard = self.guard.needed_from(offset);
         Flush {
             late: late.collect(),
             rows: std::mem::take(&mut self.rows),
+            repeats: std::mem::take(&mut self.repeated),
             offset,
             resume_point: ResumePoint {
                 next,
@@ -268,6 +313,12 @@ impl PartitionWindows {
         self.open.len()
     }
 
+    /// How many counts they hold.
+    #[must_use]
+    pub const fn open_keys(&self) -> usize {
+        self.open.keys()
+    }
+
     const fn place(&self, offset: i64) -> Place {
         if offset >= self.next {
             Place::Fresh
@@ -307,7 +358,8 @@ impl PartitionWindows {
     fn close_through(&mut self, end: EpochSeconds) {
         if Some(end) > self.closed {
             self.closed = Some(end);
-            self.open.close_through(end, &mut self.rows);
+            // A window may have nothing but identities left, and pins the offset all the same.
+            self.moved |= self.open.close_through(end, &mut self.rows);
         }
     }
 
@@ -319,11 +371,16 @@ impl PartitionWindows {
         self.open.check_invariants();
         let lowest_end = self.open.lowest_end();
         assert!(lowest_end.is_none_or(|end| Some(end) > self.closed), "no closed window is open");
-        let first = self.open.first_needed();
+        let first = self.open.first_needed().map(|first| first.offset);
         assert!(first.is_none_or(|first| first < self.position), "an open window has been read from");
-        assert!(self.flushed <= self.next, "what was flushed was read");
-        assert!(first.is_none_or(|first| first >= self.flushed), "nothing below `flushed` is counted again");
-        assert!(!self.is_replaying() || !self.has_output(), "a replay puts nothing into the output");
+        assert!(self.flushed <= self.position.max(self.next), "what was flushed was read");
+        let counts_or_ids = self.open.ids() > 0 || first.is_none_or(|first| first >= self.flushed);
+        assert!(counts_or_ids, "what was flushed is read again for its identities only");
+        assert!(self.late.is_empty() || !self.is_replaying(), "a replay finds nothing late");
+        assert!(
+            self.dead_letters + self.repeated == 0 || !self.is_replaying(),
+            "a replay decides nothing anew"
+        );
         let late_is_closed = |(window, _): &(Window, Postcode)| Some(window.end()) <= self.closed;
         assert!(self.late.keys().all(late_is_closed), "an event is late for a closed window only");
     }

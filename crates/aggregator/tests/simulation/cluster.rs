@@ -1,32 +1,27 @@
-//! The broker as far as it matters: a log, a group whose generation fences, transactions, and a committed offset.
+//! Threads, and what happens to them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aggregator::resume_point::ResumePoint;
 use aggregator::windows::Limits;
-use model::{EpochMillis, EpochSeconds, PageviewAggregate, Postcode};
+use model::{EpochMillis, EpochSeconds, Postcode};
 
-use crate::log::Log;
-use crate::member::{Member, Transaction};
+use crate::broker::Broker;
+use crate::log::NewRecord;
+use crate::member::Member;
 use crate::steps::Step;
 
+pub(crate) const PARTITIONS: usize = 3;
+pub(crate) const MEMBERS: usize = 2;
 pub(crate) const FIRST_GRACE: i64 = 30;
 pub(crate) const MAX_FUTURE_SKEW: i64 = 40;
 const IDLE_TIMEOUT: i64 = 50;
 
-/// What a record came out as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Counted,
-    Late,
-    DeadLetter,
-}
-
 /// How records get their postcodes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Postcodes {
+    /// A count is the trace of one record.
     OneEach,
+    /// Records share postcodes, as real ones do.
     Shared,
 }
 
@@ -34,206 +29,182 @@ impl Postcodes {
     pub(crate) fn of(self, id: usize) -> Postcode {
         let text = match self {
             Self::OneEach => format!("R{id}"),
-            Self::Shared => ["A", "B", "C"][id % 3].to_owned(),
+            // A key is always in the same partition, and so are all records with its event id.
+            Self::Shared => format!("{}-{}", id % PARTITIONS, id / PARTITIONS % 2),
         };
         Postcode::parse(&text).expect("a postcode")
     }
 }
 
-/// A committed offset.
-#[derive(Debug, Clone)]
-pub(crate) struct Commit {
-    pub(crate) offset: i64,
-    pub(crate) metadata: String,
-}
-
 pub(crate) struct Cluster {
-    log: Log,
+    pub(crate) broker: Broker,
     now: i64,
-    grace: i64,
-    skew: i64,
+    limits: Limits,
     postcodes: Postcodes,
-    generation: u64,
-    committed: Commit,
-    owner: Member,
+    members: Vec<Member>,
     zombies: Vec<Member>,
-    aggregates: Vec<PageviewAggregate>,
-    late: Vec<PageviewAggregate>,
-    dead_letters: Vec<usize>,
+    /// Records so far, by partition: their ids tell the partition.
+    records: [usize; PARTITIONS],
 }
 
 impl Cluster {
     pub(crate) fn new(postcodes: Postcodes) -> Self {
-        let committed = Commit { offset: 0, metadata: ResumePoint::at(0).to_string() };
-        let log = Log::default();
-        let owner = Member::restore(0, &committed, &log, limits(FIRST_GRACE, MAX_FUTURE_SKEW), postcodes);
-        Self {
-            log,
+        let limits = Limits {
+            grace: seconds(FIRST_GRACE),
+            idle_timeout: seconds(IDLE_TIMEOUT),
+            max_future_skew: seconds(MAX_FUTURE_SKEW),
+            max_open: seconds(i64::MAX),
+        };
+        let broker = Broker::new(PARTITIONS, MEMBERS);
+        let members = (0..MEMBERS).map(|member| Member::start((member, 0), limits, postcodes, &broker));
+        let members = members.collect();
+        let mut this = Self {
+            broker,
             now: 10_000,
-            grace: FIRST_GRACE,
-            skew: MAX_FUTURE_SKEW,
+            limits,
             postcodes,
-            generation: 0,
-            committed,
-            owner,
+            members,
             zombies: Vec::new(),
-            aggregates: Vec::new(),
-            late: Vec::new(),
-            dead_letters: Vec::new(),
-        }
+            records: [0; PARTITIONS],
+        };
+        this.members.iter_mut().for_each(|member| member.hear(&this.broker));
+        this
     }
 
     /// Lives through `steps`, then reads what is left and lets every window close.
     pub(crate) fn run(&mut self, steps: &[Step]) {
         steps.iter().for_each(|step| self.step(step));
-        while self.owner.read(&self.log) {}
-        self.finish_flushing();
-        self.idle();
-        self.now += 10_000;
-        self.idle();
-        self.finish_flushing();
-        assert_eq!(self.owner.open_windows(), 0, "the wall clock closes what nothing else does");
+        self.settle();
+        for _ in 0..2 {
+            self.idle();
+            self.now += 10_000;
+        }
+        self.flush();
+        let open: usize = self.members.iter().map(Member::open_windows).sum();
+        assert_eq!(open, 0, "the wall clock closes what nothing else does");
     }
 
     fn step(&mut self, step: &Step) {
         match *step {
-            Step::Append { behind, after } => {
-                self.log.append(Some(EpochSeconds(self.now - behind)), self.wall_clock());
+            Step::Append { partition, behind, after, event_id } => {
+                let event_time = Some(EpochSeconds(self.now - behind));
+                self.append(partition, event_time, event_id);
                 self.now += after;
             }
-            Step::AppendGarbage => self.log.append(None, self.wall_clock()),
-            Step::AppendControl => self.log.append_control(),
+            Step::AppendGarbage { partition } => self.append(partition, None, None),
+            Step::AppendControl { partition } => self.broker.logs[partition].append_control(),
             Step::Wait(seconds) => self.now += seconds,
-            Step::Read => {
-                self.owner.read(&self.log);
+            Step::Read { member, from } => {
+                self.members[member].read(from, &self.broker);
             }
-            Step::Begin => self.owner.begin(),
-            Step::Commit => self.commit(),
-            Step::Abort => {
-                if self.owner.transaction.is_some() {
-                    self.owner = self.restored();
+            Step::Begin { member } => self.members[member].begin(),
+            Step::SendOffsets { member } => self.members[member].send_offsets(&mut self.broker),
+            Step::Commit { member } => self.members[member].commit(&mut self.broker),
+            Step::Abort { member } => {
+                if self.members[member].has_transaction() {
+                    self.members[member].abort(&mut self.broker);
                 }
             }
             Step::Idle => self.idle(),
-            Step::Crash { into_zombie, grace, skew } => {
-                self.skew = skew.unwrap_or(self.skew);
-                self.crash(into_zombie, grace);
+            Step::Relieve { member, ids } => self.members[member].relieve(ids),
+            Step::Crash { member, zombie, grace, skew } => {
+                self.limits.grace = grace.map_or(self.limits.grace, seconds);
+                self.limits.max_future_skew = skew.map_or(self.limits.max_future_skew, seconds);
+                self.crash(member, zombie);
             }
-            Step::ZombieReads => self.zombies.iter_mut().for_each(|zombie| {
-                zombie.read(&self.log);
+            Step::Move { partition, to } => self.move_partition(partition, to),
+            Step::Expel { member } => self.broker.expel(member),
+            Step::Hear { member } => self.members[member].hear(&self.broker),
+            Step::TimeOut => self.broker.time_out(),
+            Step::ZombiesRead { from } => self.zombies.iter_mut().for_each(|zombie| {
+                zombie.read(from, &self.broker);
             }),
-            Step::ZombieBegins => self.zombies.iter_mut().for_each(Member::begin),
-            Step::ZombieCommits => self.zombies_commit(),
-            Step::LoseHead { share } => {
-                // Retention does not outrun the readers here; what it costs when it does is in `lost`.
-                let end = self.log.end() * i64::from(share) / 100;
-                self.log.lose_head(end);
+            Step::ZombiesBegin => self.zombies.iter_mut().for_each(Member::begin),
+            Step::ZombiesSendOffsets => {
+                self.zombies.iter_mut().for_each(|zombie| zombie.send_offsets(&mut self.broker));
             }
-            Step::LoseTail { share } => {
-                self.log.lose_tail(self.log.end() * i64::from(share) / 100);
-                self.owner = self.restored();
-                self.finish_flushing();
+            Step::ZombiesCommit => {
+                self.zombies.iter_mut().for_each(|zombie| zombie.commit(&mut self.broker));
             }
+            Step::LoseHead { partition, share } => {
+                let log = &mut self.broker.logs[partition];
+                log.lose_head(log.end() * i64::from(share) / 100);
+            }
+            Step::LoseTail { partition, share } => self.lose_tail(partition, share),
         }
     }
 
-    fn crash(&mut self, into_zombie: bool, grace: Option<i64>) {
-        self.grace = grace.unwrap_or(self.grace);
-        self.generation += 1;
-        let restored = self.restored();
-        let crashed = std::mem::replace(&mut self.owner, restored);
-        if into_zombie {
+    fn append(&mut self, partition: usize, event_time: Option<EpochSeconds>, event_id: Option<u8>) {
+        let id = self.records[partition] * PARTITIONS + partition;
+        self.records[partition] += 1;
+        let timestamp = self.wall_clock();
+        self.broker.logs[partition].append(id, NewRecord { event_time, event_id, timestamp });
+    }
+
+    /// The process is gone, or takes itself to be alive still: then it has a transactional id of its own, as one without
+    /// an instance id has, and only the group fences it.
+    fn crash(&mut self, member: usize, zombie: bool) {
+        let (_, life) = self.members[member].producer();
+        if !zombie {
+            self.broker.abort((member, life));
+        }
+        self.broker.expel(member);
+        let reborn = Member::start((member, life + 1), self.limits, self.postcodes, &self.broker);
+        let crashed = std::mem::replace(&mut self.members[member], reborn);
+        if zombie {
             self.zombies.push(crashed);
         }
     }
 
-    fn restored(&self) -> Member {
-        Member::restore(
-            self.generation,
-            &self.committed,
-            &self.log,
-            limits(self.grace, self.skew),
-            self.postcodes,
-        )
-    }
-
-    fn idle(&mut self) {
-        self.owner.idle(self.wall_clock(), &self.log);
-    }
-
-    fn finish_flushing(&mut self) {
-        self.commit();
-        self.owner.begin();
-        self.commit();
-    }
-
-    fn commit(&mut self) {
-        if let Some(transaction) = self.owner.transaction.take() {
-            self.write(transaction);
+    /// Incrementally: the old owner has let go before the new one hears.
+    fn move_partition(&mut self, partition: usize, to: usize) {
+        let from = self.broker.owners[partition];
+        if from == to || self.members[from].has_transaction() {
+            return;
         }
+        self.broker.owners[partition] = to;
+        self.broker.generation += 1;
+        self.members[from].hear(&self.broker);
     }
 
-    /// The broker compares generations; a zombie learns of it and leaves.
-    fn zombies_commit(&mut self) {
-        for mut zombie in std::mem::take(&mut self.zombies) {
-            match zombie.transaction.take() {
-                None => self.zombies.push(zombie),
-                Some(transaction) if zombie.generation == self.generation => self.write(transaction),
-                Some(_) => {}
+    /// An unclean leader election, which its partition's owner learns of.
+    fn lose_tail(&mut self, partition: usize, share: u8) {
+        self.broker.time_out();
+        self.members.iter_mut().for_each(|member| member.abort(&mut self.broker));
+        let log = &mut self.broker.logs[partition];
+        log.lose_tail(log.end() * i64::from(share) / 100);
+        self.flush();
+    }
+
+    fn settle(&mut self) {
+        self.zombies.clear();
+        self.broker.time_out();
+        self.flush();
+        for member in &mut self.members {
+            while member.read(0, &self.broker) {}
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        for _ in 0..2 {
+            for member in &mut self.members {
+                member.send_offsets(&mut self.broker);
+                member.commit(&mut self.broker);
+                member.hear(&self.broker);
+                member.begin();
             }
         }
     }
 
-    /// All of it, atomically.
-    fn write(&mut self, Transaction { flush, dead_letters }: Transaction) {
-        self.aggregates.extend(flush.rows);
-        self.late.extend(flush.late);
-        self.dead_letters.extend(dead_letters);
-        self.committed = Commit { offset: flush.offset, metadata: flush.resume_point.to_string() };
+    fn idle(&mut self) {
+        let now = self.wall_clock();
+        self.members.iter_mut().for_each(|member| member.idle(now, &self.broker));
     }
 
     fn wall_clock(&self) -> EpochMillis {
         EpochSeconds(self.now).to_millis()
     }
-
-    pub(crate) fn log(&self) -> &Log {
-        &self.log
-    }
-
-    pub(crate) fn aggregates(&self) -> &[PageviewAggregate] {
-        &self.aggregates
-    }
-
-    pub(crate) fn dead_letters(&self) -> usize {
-        self.dead_letters.len()
-    }
-
-    pub(crate) fn resume_point(&self) -> Option<ResumePoint> {
-        self.committed.metadata.parse().ok()
-    }
-
-    /// How many events were counted, in time or late.
-    pub(crate) fn counted(&self) -> u64 {
-        self.aggregates.iter().chain(&self.late).map(|row| row.pageview_count).sum()
-    }
-
-    /// What the record came out as, as often as it did; each under a postcode of its own.
-    pub(crate) fn fates(&self, id: usize) -> Vec<Fate> {
-        let postcode = self.postcodes.of(id);
-        let counts = |rows: &[PageviewAggregate]| -> u64 {
-            rows.iter().filter(|row| row.postcode == postcode).map(|row| row.pageview_count).sum()
-        };
-        let outputs = BTreeMap::from([
-            (0, (Fate::Counted, counts(&self.aggregates))),
-            (1, (Fate::Late, counts(&self.late))),
-            (2, (Fate::DeadLetter, self.dead_letters.iter().filter(|dead| **dead == id).count() as u64)),
-        ]);
-        outputs.into_values().flat_map(|(fate, times)| (0..times).map(move |_| fate)).collect()
-    }
-}
-
-fn limits(grace: i64, skew: i64) -> Limits {
-    Limits { grace: seconds(grace), idle_timeout: seconds(IDLE_TIMEOUT), max_future_skew: seconds(skew) }
 }
 
 fn seconds(seconds: i64) -> Duration {

@@ -9,12 +9,21 @@ pub(crate) enum Entry {
     Control,
 }
 
-/// A record; `event_time` is `None` where it is garbage.
+/// What a producer sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewRecord {
+    /// `None` where it is garbage.
+    pub(crate) event_time: Option<EpochSeconds>,
+    pub(crate) event_id: Option<u8>,
+    pub(crate) timestamp: EpochMillis,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record {
     /// Its name in the test: offsets are used again when a log lost its tail.
     pub(crate) id: usize,
     pub(crate) event_time: Option<EpochSeconds>,
+    pub(crate) event_id: Option<u8>,
     pub(crate) timestamp: EpochMillis,
 }
 
@@ -23,15 +32,13 @@ pub(crate) struct Record {
 pub(crate) struct Log {
     entries: Vec<Entry>,
     start: usize,
-    records: usize,
-    lost: Vec<usize>,
+    lost: Vec<Record>,
 }
 
 impl Log {
-    pub(crate) fn append(&mut self, event_time: Option<EpochSeconds>, timestamp: EpochMillis) {
-        let id = self.records;
-        self.records += 1;
-        self.entries.push(Entry::Record(Record { id, event_time, timestamp }));
+    pub(crate) fn append(&mut self, id: usize, record: NewRecord) {
+        let NewRecord { event_time, event_id, timestamp } = record;
+        self.entries.push(Entry::Record(Record { id, event_time, event_id, timestamp }));
     }
 
     pub(crate) fn append_control(&mut self) {
@@ -65,23 +72,24 @@ impl Log {
     }
 
     fn lose(&mut self, from: usize, to: usize) {
-        let ids = self.entries[from..to].iter().filter_map(|entry| match entry {
-            Entry::Record(record) => Some(record.id),
-            Entry::Control => None,
-        });
-        self.lost.extend(ids);
+        let lost = records(&self.entries[from..to]);
+        self.lost.extend(lost);
     }
 
-    /// The records that are still there, by id.
-    pub(crate) fn surviving(&self) -> impl Iterator<Item = (usize, Record)> {
-        self.entries[self.start..].iter().filter_map(|entry| match entry {
-            Entry::Record(record) => Some((record.id, *record)),
-            Entry::Control => None,
-        })
+    /// The records that are still there.
+    pub(crate) fn surviving(&self) -> impl Iterator<Item = Record> {
+        records(&self.entries[self.start..])
     }
 
-    /// The ids of those that are not.
-    pub(crate) fn lost(&self) -> impl Iterator<Item = usize> {
+    /// Those that are not.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = Record> {
         self.lost.iter().copied()
     }
+}
+
+fn records(entries: &[Entry]) -> impl Iterator<Item = Record> {
+    entries.iter().filter_map(|entry| match entry {
+        Entry::Record(record) => Some(*record),
+        Entry::Control => None,
+    })
 }

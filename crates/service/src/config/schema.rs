@@ -88,9 +88,9 @@ pub struct Window {
     pub grace: Duration,
     /// How long event time must stand still before the wall clock closes windows.
     pub idle_timeout: Duration,
-    /// Memory that open windows may take before partial rows are written.
+    /// Memory that the open windows of a process may take before partial rows are written.
     pub memory_limit: Bytes,
-    /// How far behind the oldest event of an open window may be.
+    /// How far behind the last record the first one of an open window may be, in record time.
     pub max_open: Duration,
 }
 
@@ -386,15 +386,15 @@ fn pipeline(keys: &mut Keys) -> Pipeline {
                 "30s",
                 "How long event time stands still before the wall clock closes windows",
             ),
-            memory_limit: keys.read_not_yet(
+            memory_limit: keys.read(
                 "pipeline.window.memory_limit",
                 "512MiB",
-                "Memory of open windows, past which partial counts are written",
+                "Memory of a process's open windows, past which counts are written early, as partial rows",
             ),
-            max_open: keys.read_not_yet(
+            max_open: keys.read(
                 "pipeline.window.max_open",
                 "1h",
-                "How far back the oldest event of an open window may be",
+                "How far a restart may have to read back, in time of ingestion, before counts are written early",
             ),
         },
         max_future_skew: keys.read(

@@ -1,0 +1,73 @@
+//! The memory valve: which partition writes its open counts as partial rows when open windows outgrow their limit.
+
+/// What open windows take, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// The windows and their counts.
+    pub counts: usize,
+    /// Identities of events.
+    pub ids: usize,
+}
+
+impl Memory {
+    /// All of it.
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.counts + self.ids
+    }
+}
+
+/// What becomes of the identities in windows whose counts are written early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// Repeats are still known; after a crash their records are read again.
+    Keep,
+    /// A repeat of an event from before counts again.
+    Drop,
+}
+
+/// The partition to relieve next, one of `partitions` which together have `limit` bytes, and what of its identities.
+///
+/// | memory | then |
+/// | --- | --- |
+/// | up to the limit | nothing |
+/// | above, identities up to half of it | the partition with the most counts writes them |
+/// | above, identities more than half | the one with the most identities drops them, too |
+///
+/// One at a time, as what is written waits in memory, too, until it is committed.
+#[must_use]
+pub fn to_relieve(
+    partitions: impl Iterator<Item = (i32, Memory)> + Clone,
+    limit: usize,
+) -> Option<(i32, Ids)> {
+    let total = |of: fn(&Memory) -> usize| partitions.clone().map(|(_, memory)| of(&memory)).sum::<usize>();
+    let (counts, ids) = (total(|memory| memory.counts), total(|memory| memory.ids));
+    if counts + ids <= limit {
+        None
+    } else if ids > limit / 2 {
+        partitions.clone().max_by_key(|(_, memory)| memory.ids).map(|(partition, _)| (partition, Ids::Drop))
+    } else {
+        partitions
+            .clone()
+            .max_by_key(|(_, memory)| memory.counts)
+            .map(|(partition, _)| (partition, Ids::Keep))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relieved(partitions: [(usize, usize); 2], limit: usize) -> Option<(i32, Ids)> {
+        let partitions = partitions.map(|(counts, ids)| Memory { counts, ids });
+        to_relieve((0..).zip(partitions), limit)
+    }
+
+    #[test]
+    fn the_table() {
+        assert_eq!(relieved([(50, 0), (50, 0)], 100), None);
+        assert_eq!(relieved([(50, 0), (51, 0)], 100), Some((1, Ids::Keep)));
+        assert_eq!(relieved([(51, 10), (1, 40)], 100), Some((0, Ids::Keep)));
+        assert_eq!(relieved([(51, 10), (1, 41)], 100), Some((1, Ids::Drop)));
+    }
+}

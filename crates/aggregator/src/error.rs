@@ -21,11 +21,6 @@ pub enum Error {
         /// The first output topic found to have rows.
         topic: String,
     },
-    /// Static membership without a name that outlives the process: every restart would leave a ghost in the group.
-    #[error(
-        "kafka.static_membership needs pipeline.instance_id, the same after every restart of this replica"
-    )]
-    NoInstance,
     /// Another version's metadata must not be guessed at.
     #[error("the commit of {topic}/{partition} was written by another program: {source}")]
     Metadata {

@@ -42,6 +42,7 @@ pub const PROGRAM: Program = Program {
     about: "Counts pageviews by postcode and minute, exactly once",
     default_port: 8081,
     has_api: false,
+    check: service::kafka::group::check_static_membership,
     switches: &[(
         FROM_BEGINNING,
         "Count all retained events although no offset is committed and results are there: they are counted again",

@@ -8,7 +8,7 @@ use metrics::{
 };
 use service::clock;
 
-use crate::partitions::{Cause, Partitions, Relieved};
+use crate::partitions::{Cause, Partitions, Relieved, Tally};
 use crate::transaction::PartitionFlush;
 use crate::windows::{PartitionWindows, Restored};
 
@@ -205,11 +205,14 @@ impl Metrics {
         self.missed.increment(offsets);
     }
 
-    /// Once in a while: what was read since, and where the windows stand; `end` tells where a partition's log ends.
-    pub(crate) fn record_look(&self, partitions: &mut Partitions, end: impl Fn(i32) -> Option<i64>) {
-        let tally = partitions.take_tally();
+    /// What was read since the last look.
+    pub(crate) fn record_tally(&self, tally: Tally) {
         self.consumed.increment(tally.consumed);
         self.replayed.increment(tally.replayed);
+    }
+
+    /// Once in a while: where the windows stand; `end` tells where a partition's log ends.
+    pub(crate) fn record_look(&self, partitions: &mut Partitions, end: impl Fn(i32) -> Option<i64>) {
         let now = clock::now();
         let behind =
             partitions.windows().filter_map(|windows| windows.stream_time()).map(|time| now.since(time));

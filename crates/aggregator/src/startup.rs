@@ -22,9 +22,6 @@ pub(crate) fn check(
     shutdown: &Shutdown,
 ) -> Result<bool, Error> {
     let pipeline = &config.pipeline;
-    if config.kafka.static_membership && pipeline.instance_id.is_none() {
-        return Err(Error::NoInstance);
-    }
     let mut client = service::kafka::consumer_config(config, &pipeline.group_id);
     client.set("enable.partition.eof", "true");
     let consumer: BaseConsumer<LogOnly> = service::kafka::create(&client, LogOnly).map_err(Error::Client)?;

@@ -185,6 +185,7 @@ impl Worker {
 
     /// What is due between records.
     fn look(&mut self) -> Result<(), Error> {
+        self.metrics.record_tally(self.partitions.take_tally());
         let round = self.last_round.elapsed() >= FLUSH_INTERVAL;
         self.mind_open_windows(round)?;
         if round || self.partitions.is_full() {

@@ -15,6 +15,7 @@ mod counts;
 mod generate;
 mod kafka;
 mod objects;
+mod output;
 mod progress;
 mod receipts;
 mod topics;

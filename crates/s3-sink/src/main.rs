@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         about: "Writes every record of the pipeline's topics to S3, exactly once",
         default_port: 8082,
         has_api: false,
+        check: service::kafka::group::check_static_membership,
         switches: &[],
     };
     service::main(program, |process: Process| s3_sink::run(process))

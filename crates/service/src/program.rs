@@ -43,6 +43,8 @@ pub struct Program {
     pub default_port: u16,
     /// Whether it answers health and metrics on `server.port` by itself, beside an API of its own.
     pub has_api: bool,
+    /// What else its configuration must fulfil: `Err` says what is wrong and how to mend it.
+    pub check: fn(&Config) -> Result<(), String>,
     /// Further switches: name without dashes, and what it does.
     pub switches: &'static [(&'static str, &'static str)],
 }
@@ -87,7 +89,7 @@ where
         Ok(config) => config,
         Err(error) => return fail(exit::USAGE, program, &error),
     };
-    if let Err(error) = crate::kafka::check_properties(&config) {
+    if let Err(error) = crate::kafka::check_properties(&config).and_then(|()| (program.check)(&config)) {
         return fail(exit::USAGE, program, &error);
     }
     if arguments.get_flag("check-config") {

@@ -43,7 +43,7 @@ use tokio::task::block_in_place;
 use crate::arguments::duration;
 use crate::progress;
 use crate::verdict::Unreachable;
-use crate::{Verdict, objects};
+use crate::{Verdict, objects, output};
 use check::Status;
 use ledger::TopicLedger;
 use positions::Positions;
@@ -120,8 +120,8 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
 
     let with_receipts = !loads.is_empty();
     match options.json {
-        true => println!("{}", report::json(&checks, with_receipts)?),
-        false => println!("{}", report::text(&checks, with_receipts)),
+        true => output::line(report::json(&checks, with_receipts)?)?,
+        false => output::line(report::text(&checks, with_receipts))?,
     }
     Ok(check::worst(&checks).into())
 }

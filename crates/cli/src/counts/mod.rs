@@ -3,6 +3,8 @@
 mod render;
 mod sums;
 
+use std::num::NonZeroUsize;
+
 use anyhow::Context as _;
 use clap::Args;
 use model::{EpochSeconds, PageviewAggregate, Postcode};
@@ -12,8 +14,7 @@ use service::Config;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::Verdict;
-use crate::objects;
+use crate::{Verdict, objects, output};
 use sums::{Filter, Folder, Sums};
 
 /// Show the counts in the bucket: aggregates/ and late/, added up
@@ -33,7 +34,7 @@ pub(crate) struct Options {
     to: Option<EpochSeconds>,
     /// The N postcodes with the most pageviews, over all minutes
     #[arg(long, value_name = "N")]
-    top: Option<usize>,
+    top: Option<NonZeroUsize>,
     /// As a bar chart
     #[arg(long, conflicts_with = "json")]
     bars: bool,
@@ -49,16 +50,16 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
     add(&bucket, Kind::Aggregates, Folder::Aggregates, filter, &mut sums).await?;
     add(&bucket, Kind::Late, Folder::Late, filter, &mut sums).await?;
 
-    let (rows, total) = (render::rows(&sums, options.top), sums.total());
+    let (rows, total) = (render::rows(&sums, options.top.map(NonZeroUsize::get)), sums.total());
     if options.json {
-        println!("{}", render::json(&rows, total)?);
+        output::line(render::json(&rows, total)?)?;
     } else if rows.is_empty() {
-        println!(
+        output::line(format!(
             "no counts in {bucket} that match; a minute is counted after its end and the grace time, and written with \
              the sink's next flush"
-        );
+        ))?;
     } else {
-        println!("{}", render::text(&rows, total, options.bars));
+        output::line(render::text(&rows, total, options.bars))?;
     }
     Ok(Verdict::Good)
 }

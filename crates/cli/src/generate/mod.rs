@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::Verdict;
 use crate::arguments::duration;
+use crate::output;
 use crate::progress::Progress;
 use crate::receipts::{Answer, IdSpace};
 use events::Recipe;
@@ -40,13 +41,13 @@ const REDRAW: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Where ingest-api is
-    #[arg(long, value_name = "URL", default_value = "http://localhost:8080")]
+    #[arg(long, value_name = "URL", default_value = "http://localhost:8080", value_parser = http_url)]
     url: Url,
     /// Events a second; 0 is as fast as it goes
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rate: u64,
     /// How long
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = some_time)]
     duration: Duration,
     /// Events a request; with 1 they go to the endpoint for single events
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -92,12 +93,12 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Verdict> {
     let elapsed = load.elapsed();
     load.finish()?;
     if options.json {
-        println!("{}", tally.json(seed, elapsed)?);
+        output::line(tally.json(seed, elapsed)?)?;
     } else {
-        println!("{}", tally.report(elapsed));
+        output::line(tally.report(elapsed))?;
     }
     if let Some(file) = options.receipts.as_ref().filter(|_| !options.json) {
-        println!("receipts in {}", file.display());
+        output::line(format!("receipts in {}", file.display()))?;
     }
     let accepted = tally.events(Answer::Accepted);
     if accepted == 0 {
@@ -108,6 +109,17 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Verdict> {
         false if accepted == 0 => Verdict::Unproven,
         false => Verdict::Good,
     })
+}
+
+/// Host and port without a scheme parse as a URL of the scheme `localhost`, say.
+fn http_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| "write it as http://localhost:8080".to_owned())
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("must be more than nothing".to_owned()) } else { Ok(time) }
 }
 
 fn endpoint(options: &Options) -> Url {

@@ -12,9 +12,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
 use service::Config;
 
-use crate::Verdict;
 use crate::arguments::duration;
 use crate::kafka::{Cluster, TIMEOUT};
+use crate::{Verdict, output};
 use plan::{Existing, Topic};
 
 /// Create the four topics; a topic that exists is checked and left as it is
@@ -80,13 +80,15 @@ async fn create<'a>(
             Ok(name) => {
                 let partitions =
                     topics.iter().find(|topic| topic.name == name).map_or(0, |topic| topic.partitions);
-                println!("{name}: created (partitions {partitions}, replication factor {replication})");
+                output::line(format!(
+                    "{name}: created (partitions {partitions}, replication factor {replication})"
+                ))?;
             }
             Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => {
                 lost_race.extend(topics.iter().find(|topic| topic.name == name));
             }
             Err((name, code)) => {
-                println!("{name}: not created: {}", reason(code, replication));
+                output::line(format!("{name}: not created: {}", reason(code, replication)))?;
                 *verdict = Verdict::Bad;
             }
         }
@@ -117,12 +119,14 @@ async fn check(
     let mismatches = topic.mismatches(&existing);
     if mismatches.is_empty() {
         let Existing { partitions, replication, .. } = existing;
-        println!("{}: exists (partitions {partitions}, replication factor {replication})", topic.name);
+        output::line(format!(
+            "{}: exists (partitions {partitions}, replication factor {replication})",
+            topic.name
+        ))?;
     } else {
         *verdict = Verdict::Bad;
     }
-    mismatches.iter().for_each(|mismatch| println!("{}: exists, but {mismatch}", topic.name));
-    Ok(())
+    mismatches.iter().try_for_each(|mismatch| output::line(format!("{}: exists, but {mismatch}", topic.name)))
 }
 
 async fn existing(admin: &Admin, metadata: &Metadata, topic: &Topic) -> anyhow::Result<Existing> {

@@ -6,6 +6,24 @@ use std::ffi::CStr;
 use rdkafka::bindings;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 
+use crate::config::Config;
+
+/// Whether static membership has what it needs: a name that outlives the process. Without one every restart would leave a
+/// ghost in the group.
+///
+/// # Errors
+/// Says which setting is missing.
+pub fn check_static_membership(config: &Config) -> Result<(), String> {
+    match (config.kafka.static_membership, &config.pipeline.instance_id) {
+        (true, None) => {
+            Err("kafka.static_membership needs pipeline.instance_id (PAGEVIEW_PIPELINE__INSTANCE_ID), the \
+                             same after every restart of this replica, and no other replica's"
+                .to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A consumer's place in its group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {

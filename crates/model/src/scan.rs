@@ -18,17 +18,17 @@ pub(crate) fn scan(json: &[u8]) -> Option<Pageview<'_>> {
     input.expect(b'{')?;
     loop {
         input.skip_spaces();
-        let key = input.string()?;
+        let key = input.key()?;
         input.skip_spaces();
         input.expect(b':')?;
         input.skip_spaces();
         match key {
-            b"user_id" => once(&mut user_id, input.number()?)?,
-            b"timestamp" => once(&mut timestamp, input.number()?)?,
-            b"postcode" => once(&mut postcode, input.string()?)?,
-            b"webpage" => once(&mut webpage, input.string()?)?,
-            b"event_id" => once(&mut event_id, input.string()?)?,
-            _ => input.skip_value()?,
+            Key::UserId => once(&mut user_id, input.number()?)?,
+            Key::Timestamp => once(&mut timestamp, input.number()?)?,
+            Key::Postcode => once(&mut postcode, input.string()?)?,
+            Key::Webpage => once(&mut webpage, input.string()?)?,
+            Key::EventId => once(&mut event_id, input.string()?)?,
+            Key::Other => input.skip_value()?,
         }
         input.skip_spaces();
         match input.next()? {
@@ -63,6 +63,16 @@ fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    UserId,
+    Postcode,
+    Webpage,
+    Timestamp,
+    EventId,
+    Other,
+}
+
 struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -89,6 +99,26 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// A key. The first letter tells which of the known ones it can be.
+    fn key(&mut self) -> Option<Key> {
+        let known = match self.bytes.get(self.at + 1)? {
+            b'u' => self.literal(b"\"user_id\"").then_some(Key::UserId),
+            b'p' => self.literal(b"\"postcode\"").then_some(Key::Postcode),
+            b'w' => self.literal(b"\"webpage\"").then_some(Key::Webpage),
+            b't' => self.literal(b"\"timestamp\"").then_some(Key::Timestamp),
+            b'e' => self.literal(b"\"event_id\"").then_some(Key::EventId),
+            _ => None,
+        };
+        known.or_else(|| self.string().map(|_| Key::Other))
+    }
+
+    /// Passes `literal`, if it is what comes; its length is known, so this compares words and calls nothing.
+    fn literal<const N: usize>(&mut self, literal: &[u8; N]) -> bool {
+        let here = self.bytes[self.at..].first_chunk() == Some(literal);
+        self.at += if here { N } else { 0 };
+        here
+    }
+
     /// What stands between quotes, if nothing in it is escaped, and it is UTF-8.
     fn string(&mut self) -> Option<&'a [u8]> {
         self.expect(b'"')?;
@@ -107,18 +137,19 @@ impl<'a> Input<'a> {
         (is_ascii || std::str::from_utf8(text).is_ok()).then_some(text)
     }
 
-    /// A whole number from zero, without a fraction or an exponent.
+    /// A whole number from zero, of so few digits that 64 bits hold it, without a fraction or an exponent.
     fn number(&mut self) -> Option<u64> {
+        const MAX_DIGITS: usize = 19;
         let start = self.at;
         let mut number: u64 = 0;
         while let Some(digit @ b'0'..=b'9') = self.peek() {
-            number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             self.at += 1;
         }
         let digits = &self.bytes[start..self.at];
         let leading_zero = digits.len() > 1 && digits[0] == b'0';
         let ends = matches!(self.peek()?, b',' | b'}' | b' ' | b'\t' | b'\n' | b'\r');
-        (!digits.is_empty() && !leading_zero && ends).then_some(number)
+        ((1..=MAX_DIGITS).contains(&digits.len()) && !leading_zero && ends).then_some(number)
     }
 
     fn skip_value(&mut self) -> Option<()> {

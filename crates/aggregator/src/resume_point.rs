@@ -9,6 +9,10 @@
 //! ```text
 #![doc = include_str!("../fixtures/resume-point-unset.txt")]
 //! ```
+//! After the memory valve has written counts early, it says how many rows that were:
+//! ```text
+#![doc = include_str!("../fixtures/resume-point-partial.txt")]
+//! ```
 //! Where `pipeline.max_future_skew` is not its default, it is said, too; and after a change, which records the earlier
 //! setting decides about:
 //! ```text
@@ -35,7 +39,7 @@ pub struct ResumePoint {
     pub closed: Option<EpochSeconds>,
     /// Stream time: the highest of each record's earlier one of event time and record timestamp.
     pub time: Option<EpochMillis>,
-    /// Open windows' records below are in the output as partial counts; zero if there are none.
+    /// Open windows' records below are in the output as partial counts; zero if there are none to read again.
     pub flushed: i64,
     /// Events counted in open windows, not in the output yet.
     pub open: u64,
@@ -43,6 +47,8 @@ pub struct ResumePoint {
     pub repeats: u64,
     /// Dead letters written for this partition so far.
     pub dead: u64,
+    /// Rows of counts that the memory valve has written early for this partition so far.
+    pub partial: u64,
     /// How far ahead of their records events may be.
     pub guard: Guard,
 }
@@ -75,6 +81,7 @@ impl ResumePoint {
             open: 0,
             repeats: 0,
             dead: 0,
+            partial: 0,
             guard: Guard::of(Guard::DEFAULT_SKEW),
         }
     }
@@ -89,6 +96,9 @@ impl fmt::Display for ResumePoint {
             f,
             "v1 next={next} closed={closed} time={time} flushed={flushed} open={open} repeats={repeats} dead={dead}"
         )?;
+        if self.partial > 0 {
+            write!(f, " partial={}", self.partial)?;
+        }
         if self.guard.skew != Guard::DEFAULT_SKEW {
             write!(f, " skew={}", self.guard.skew.as_millis())?;
         }
@@ -115,8 +125,9 @@ impl FromStr for ResumePoint {
             open: fields.number("open")?,
             repeats: fields.number("repeats")?,
             dead: fields.number("dead")?,
+            partial: fields.optional_number("partial")?.unwrap_or(0),
             guard: Guard {
-                skew: fields.skew()?.unwrap_or(Guard::DEFAULT_SKEW),
+                skew: fields.optional_number("skew")?.map_or(Guard::DEFAULT_SKEW, Duration::from_millis),
                 earlier: fields.skew_below()?,
             },
         };
@@ -155,9 +166,9 @@ impl<'a> Fields<'a> {
         Some(value)
     }
 
-    fn skew(&mut self) -> Result<Option<Duration>, InvalidResumePoint> {
-        let Some(value) = self.optional("skew") else { return Ok(None) };
-        millis(value).map(Some).ok_or_else(|| self.invalid("skew"))
+    fn optional_number(&mut self, field: &'static str) -> Result<Option<u64>, InvalidResumePoint> {
+        let Some(value) = self.optional(field) else { return Ok(None) };
+        value.parse().map(Some).map_err(|_| self.invalid(field))
     }
 
     fn skew_below(&mut self) -> Result<Option<(i64, Duration)>, InvalidResumePoint> {
@@ -203,8 +214,10 @@ mod tests {
             open: 42,
             repeats: 0,
             dead: 3,
+            partial: 0,
             guard: Guard::of(Guard::DEFAULT_SKEW),
         };
+        let partial = ResumePoint { flushed: 4700, open: 2, partial: 17, ..full };
         let skew = ResumePoint {
             guard: Guard { skew: Duration::from_secs(60), earlier: Some((4700, Duration::from_secs(120))) },
             ..full
@@ -212,6 +225,7 @@ mod tests {
         let unset = ResumePoint { dead: 1, ..ResumePoint::at(17) };
         for (point, fixture) in [
             (full, include_str!("../fixtures/resume-point.txt")),
+            (partial, include_str!("../fixtures/resume-point-partial.txt")),
             (skew, include_str!("../fixtures/resume-point-skew.txt")),
             (unset, include_str!("../fixtures/resume-point-unset.txt")),
         ] {
@@ -233,6 +247,7 @@ mod tests {
             (fixture.replace("open=42", "open=many"), "open"),
             (fixture.replace(" dead=3", ""), "dead"),
             (format!("{fixture} more=1"), "dead"),
+            (format!("{fixture} partial=some"), "partial"),
             (format!("{fixture} skew=1s"), "skew"),
             (format!("{fixture} skew-below=7"), "skew-below"),
         ] {
@@ -248,14 +263,14 @@ mod tests {
             closed in proptest::option::of(0..=EpochSeconds::MAX.0),
             time in proptest::option::of(any::<i64>()),
             flushed in 0..=i64::MAX,
-            (open, repeats, dead) in any::<(u64, u64, u64)>(),
+            (open, repeats, dead, partial) in any::<(u64, u64, u64, u64)>(),
             skew in any::<u64>(),
             earlier in proptest::option::of((0..=i64::MAX, any::<u64>())),
         ) {
             let earlier = earlier.map(|(end, skew)| (end, Duration::from_millis(skew)));
             let guard = Guard { skew: Duration::from_millis(skew), earlier };
             let (closed, time) = (closed.map(EpochSeconds), time.map(EpochMillis));
-            let point = ResumePoint { next, closed, time, flushed, open, repeats, dead, guard };
+            let point = ResumePoint { next, closed, time, flushed, open, repeats, dead, partial, guard };
             let metadata = point.to_string();
             prop_assert!(metadata.is_ascii() && metadata.len() < 512);
             prop_assert_eq!(metadata.parse(), Ok(point));

@@ -278,6 +278,7 @@ mod the_memory_valve {
                 ResumePoint {
                     time: Some(EpochMillis(11_000)),
                     closed: flush.resume_point.closed,
+                    partial: 1,
                     ..ResumePoint::at(2)
                 }
             )

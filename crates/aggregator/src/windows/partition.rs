@@ -71,6 +71,7 @@ pub struct PartitionWindows {
     /// Of a partition's whole life, as committed.
     repeats: u64,
     dead: u64,
+    partial: u64,
     /// The offset or `next` moved in a way that is committed even without output. They may have moved to what the log
     /// still holds: before new records lie where others were, and so that a loss is not told again where no open window
     /// needs what is gone. Or no open window needs any more what it needed.
@@ -107,6 +108,7 @@ impl PartitionWindows {
             repeated: 0,
             repeats: point.repeats,
             dead: point.dead,
+            partial: point.partial,
             moved: truncated > 0 || missed > 0,
             standstill: None,
         };
@@ -205,6 +207,7 @@ impl PartitionWindows {
     /// dropped.
     pub fn relieve(&mut self, ids: Ids) -> usize {
         let before = self.open.ids();
+        self.partial += self.open.keys() as u64;
         self.open.drain(ids, &mut self.rows);
         // A replay that has not come that far yet must not count again what was let out before.
         self.flushed = self.flushed.max(self.position);
@@ -277,6 +280,7 @@ impl PartitionWindows {
                 open: self.open.events(),
                 repeats: self.repeats,
                 dead: self.dead,
+                partial: self.partial,
                 guard: self.guard,
             },
         }

@@ -108,8 +108,8 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
         inventory::check_unlisted(&ledgers, &keys),
         balance::check(&ledgers, &progress, is_settled),
         balance::check_dead_letters(&ledgers, &progress, is_settled),
-        scan::rows(&bucket, &ledgers, &keys, Kind::Aggregates).await?,
-        scan::rows(&bucket, &ledgers, &keys, Kind::Late).await?,
+        scan::rows(&bucket, &ledgers, &keys, Kind::Aggregates, progress.partial_rows()).await?,
+        scan::rows(&bucket, &ledgers, &keys, Kind::Late, 0).await?,
     ]);
     if !loads.is_empty() {
         let raw = scan::raw(&bucket, &ledgers, &keys, &loads).await?;

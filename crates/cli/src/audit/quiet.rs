@@ -57,6 +57,15 @@ impl Progress {
         self.lags.is_empty() && self.moved.is_empty()
     }
 
+    /// How many rows the aggregator has written before their windows closed.
+    pub(super) fn partial_rows(&self) -> u64 {
+        let partial = |point: &Point| match point {
+            Point::Known(point) => point.partial,
+            Point::None | Point::Unreadable(_) => 0,
+        };
+        self.points.values().map(partial).sum()
+    }
+
     /// Compares `points` with what is committed after everything else was read.
     pub(super) fn compare(&mut self, after: &BTreeMap<i32, Point>) {
         let moved = after.iter().filter(|(partition, point)| self.points.get(partition) != Some(point));

@@ -87,12 +87,13 @@ pub(super) async fn raw(
 }
 
 /// Checks the rows of `kind` that the ledger lists and that are there, a day at a time. What is missing, or there and
-/// not listed, is the inventory's matter.
+/// not listed, is the inventory's matter. `partial` rows were written early.
 pub(super) async fn rows(
     bucket: &Bucket,
     ledgers: &[TopicLedger],
     keys: &BTreeSet<String>,
     kind: Kind,
+    partial: u64,
 ) -> anyhow::Result<Check> {
     let listed = listed(ledgers, kind, kind.folder().unwrap_or_default());
     let mut days = BTreeMap::<&str, Vec<String>>::new();
@@ -100,7 +101,7 @@ pub(super) async fn rows(
         let day = key.rsplit_once('/').map_or("", |(folder, _)| folder);
         days.entry(day).or_default().push((*key).to_owned());
     }
-    let mut check = RowsCheck::new(kind);
+    let mut check = RowsCheck::new(kind, partial);
     for (day, keys) in days {
         let add = |key: &str, rows: Result<Rows, Unread>| {
             if let Some(object) = listed.get(key) {

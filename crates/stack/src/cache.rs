@@ -18,6 +18,8 @@ const KAFKA: &str = "4.3.1";
 const SCALA: &str = "2.13";
 /// Kafka logs through slf4j 1.7: this binding, and none for slf4j 2, brings its log to standard output.
 const LOG4J: &str = "2.25.4";
+/// The JSON library of the Kafka Streams program that the aggregator is measured against.
+const JACKSON: &str = "2.21.2";
 const MINISTACK: &str = "1.5.33";
 /// 55 MB of jars or 90 MB of wheels over a slow line.
 const FETCH_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -39,19 +41,53 @@ impl Cache {
 
     /// Kafka's jars and all they depend on: the folder for the class path.
     pub(crate) async fn kafka(&self, launcher: &Launcher, home: &Home, journal: &Journal) -> Result<PathBuf> {
+        let (name, artifact) = (format!("kafka_{SCALA}-{KAFKA}"), format!("kafka_{SCALA}"));
+        let jars = [
+            Jar::new("org.apache.kafka", &artifact, KAFKA),
+            Jar::new("org.apache.kafka", "kafka-tools", KAFKA),
+            Jar::new("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J),
+        ];
+        self.jars(&name, &jars, launcher, home, journal).await
+    }
+
+    /// Kafka Streams of the same release, with all it depends on and a JSON library: the folder for the class path.
+    pub(crate) async fn streams(
+        &self,
+        launcher: &Launcher,
+        home: &Home,
+        journal: &Journal,
+    ) -> Result<PathBuf> {
+        let jars = [
+            Jar::new("org.apache.kafka", "kafka-streams", KAFKA),
+            Jar::new("com.fasterxml.jackson.core", "jackson-databind", JACKSON),
+            Jar::new("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J),
+        ];
+        self.jars(&format!("kafka-streams-{KAFKA}"), &jars, launcher, home, journal).await
+    }
+
+    /// What Maven resolves for `jars`, of which the first proves that the folder `name` is complete.
+    async fn jars(
+        &self,
+        name: &str,
+        jars: &[Jar<'_>],
+        launcher: &Launcher,
+        home: &Home,
+        journal: &Journal,
+    ) -> Result<PathBuf> {
+        let proof = jars.first().map(|jar| format!("libs/{}-{}.jar", jar.artifact, jar.version));
         let entry = Entry {
-            folder: self.root.join(format!("kafka_{SCALA}-{KAFKA}")),
-            proof: format!("libs/kafka_{SCALA}-{KAFKA}.jar"),
-            title: format!("fetch Kafka {KAFKA}"),
+            folder: self.root.join(name),
+            proof: proof.unwrap_or_else(|| "libs".into()),
+            title: format!("fetch {name}"),
         };
         let fetch = async |folder: &Path, step: &Step| {
             require("mvn", "it fetches Kafka", "maven")?;
-            fs::write(folder.join("pom.xml"), pom())
+            fs::write(folder.join("pom.xml"), pom(jars))
                 .context(|| format!("cannot write to {}", folder.display()))?;
             let mut command = launcher.command("mvn");
             command.current_dir(folder).args(["-B", "dependency:copy-dependencies"]);
             command.args(["-DincludeScope=runtime", "-DoutputDirectory=libs"]);
-            let log = home.log("fetch-kafka");
+            let log = home.log(&format!("fetch-{name}"));
             let mut files = 0;
             let tool = Tool { what: "fetching Kafka with Maven", log: &log, limit: FETCH_LIMIT };
             tool.run(command, |line| {
@@ -171,18 +207,26 @@ fn downloaded(line: &str) -> Option<&str> {
     rest.split(" (").next()?.rsplit('/').next()
 }
 
-fn pom() -> String {
-    let dependencies = [
-        ("org.apache.kafka", format!("kafka_{SCALA}"), KAFKA),
-        ("org.apache.kafka", "kafka-tools".into(), KAFKA),
-        ("org.apache.logging.log4j", "log4j-slf4j-impl".into(), LOG4J),
-    ]
-    .map(|(group, artifact, version)| {
+/// What is asked of Maven; it adds what that depends on.
+struct Jar<'a> {
+    group: &'a str,
+    artifact: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Jar<'a> {
+    const fn new(group: &'a str, artifact: &'a str, version: &'a str) -> Self {
+        Self { group, artifact, version }
+    }
+}
+
+fn pom(jars: &[Jar<'_>]) -> String {
+    let dependency = |Jar { group, artifact, version }: &Jar<'_>| {
         format!(
             "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version></dependency>\n"
         )
-    })
-    .concat();
+    };
+    let dependencies: String = jars.iter().map(dependency).collect();
     format!(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n  <modelVersion>4.0.0</modelVersion>\n  \
          <groupId>stack</groupId><artifactId>kafka</artifactId><version>1</version>\n  \

@@ -23,6 +23,8 @@ pub(crate) struct Kafka {
     pub(crate) folder: PathBuf,
     /// Whether to start quickly rather than run fast: for tests.
     pub(crate) quick: bool,
+    /// How long a group's first member waits for others.
+    pub(crate) first_member_waits: Duration,
 }
 
 impl Kafka {
@@ -32,7 +34,7 @@ impl Kafka {
             fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
         };
         fs::create_dir_all(&self.folder).context(|| format!("cannot create {}", self.folder.display()))?;
-        write(self.properties(), properties(ports, &self.data()))?;
+        write(self.properties(), properties(ports, &self.data(), self.first_member_waits))?;
         write(self.log4j(), LOG4J.to_owned())?;
         if self.data().join("meta.properties").exists() {
             return Ok(());
@@ -91,7 +93,7 @@ Configuration:
       - {name: org.apache.kafka.storage.internals.log, level: WARN}
 ";
 
-fn properties(ports: &Ports, data: &Path) -> String {
+fn properties(ports: &Ports, data: &Path, first_member_waits: Duration) -> String {
     let Ports { kafka, controller, .. } = ports;
     format!(
         "\
@@ -119,15 +121,15 @@ share.coordinator.state.topic.min.isr=1
 offsets.topic.num.partitions=4
 transaction.state.log.num.partitions=4
 
-# A group's first member need not wait for others.
-group.initial.rebalance.delay.ms=0
+group.initial.rebalance.delay.ms={first_member_waits}
 group.coordinator.rebalance.protocols=classic,consumer
 
 # After kill -9 the controller lets the broker back in once its old session is over: 4 s, not 9.
 broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=500
 ",
-        data = data.display()
+        data = data.display(),
+        first_member_waits = first_member_waits.as_millis()
     )
 }
 
@@ -143,10 +145,11 @@ mod tests {
 
     #[test]
     fn clients_are_sent_to_the_port_of_the_plan() {
-        let text = properties(&Ports::local(), Path::new("/x/data"));
+        let text = properties(&Ports::local(), Path::new("/x/data"), Duration::from_secs(3));
         assert!(text.contains("\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092\n"));
         assert!(text.contains("\ncontroller.quorum.voters=1@127.0.0.1:9093\n"));
         assert!(text.contains("\nlog.dirs=/x/data\n"));
+        assert!(text.contains("\ngroup.initial.rebalance.delay.ms=3000\n"));
     }
 
     #[test]

@@ -53,6 +53,7 @@ mod process;
 mod watch;
 
 mod board;
+mod broker;
 mod cli;
 mod replicas;
 mod stack;
@@ -65,6 +66,7 @@ pub mod supervisor;
 mod down;
 mod up;
 
+pub use broker::Broker;
 pub use clock::pause;
 pub use down::{Down, down};
 pub use error::{Error, Result};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::board::Board;
 use crate::cache::Cache;
@@ -65,7 +66,14 @@ impl Stack {
             cache.ministack(&launcher, &home, &journal)
         );
         let (jars, python) = fetched?;
-        let kafka = Kafka { java, jars, folder: home.kafka(), quick: options.test };
+        let kafka = Kafka {
+            java,
+            jars,
+            folder: home.kafka(),
+            quick: options.test,
+            // One replica is what it starts with.
+            first_member_waits: Duration::ZERO,
+        };
         let s3 = MiniStack { python, folder: home.s3() };
 
         let limits = Limits { ready: options.ready_within, stop: options.stop_within };

@@ -1,0 +1,114 @@
+//! The aggregator itself: its release binary, with its default configuration.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use stack::Service;
+
+use crate::arena::{Arena, LIMIT};
+use crate::child::Child;
+use crate::tally::Counts;
+use crate::topics::{self, PARTITIONS};
+use crate::usage::{Mark, Usage};
+
+/// Between two looks at its metrics.
+const LOOK: Duration = Duration::from_millis(20);
+const CONSUMED: &str = "pageviews_consumed_total";
+
+/// A group of its own, with outputs of its own, over the events of a topic.
+pub(crate) struct Aggregator<'a> {
+    arena: &'a Arena,
+    topic: &'a str,
+    name: String,
+    port: u16,
+}
+
+impl<'a> Aggregator<'a> {
+    /// Makes the output topics.
+    pub(crate) async fn prepare(arena: &'a Arena, topic: &'a str, name: String) -> anyhow::Result<Self> {
+        let this = Self { arena, topic, name, port: arena.broker.port(Service::Aggregator) };
+        let topics = [
+            (&*this.aggregates(), PARTITIONS),
+            (&*this.output("late"), PARTITIONS),
+            (&*this.output("dead"), 1),
+        ];
+        topics::create(&arena.bootstrap(), &topics).await?;
+        Ok(this)
+    }
+
+    /// The topic of its rows.
+    pub(crate) fn aggregates(&self) -> String {
+        self.output("aggregates")
+    }
+
+    fn output(&self, kind: &str) -> String {
+        format!("{}-{kind}", self.name)
+    }
+
+    /// Starts it; `settings` go on top of the defaults.
+    pub(crate) fn start(&self, settings: &[(&str, &str)]) -> anyhow::Result<Child> {
+        let mut command = self.arena.command("aggregator");
+        command
+            .env("PAGEVIEW_KAFKA__BOOTSTRAP_SERVERS", self.arena.bootstrap())
+            .env("PAGEVIEW_SERVER__HOST", "127.0.0.1")
+            .env("PAGEVIEW_SERVER__PORT", self.port.to_string())
+            .env("PAGEVIEW_PIPELINE__PAGEVIEWS_TOPIC", self.topic)
+            .env("PAGEVIEW_PIPELINE__AGGREGATES_TOPIC", self.aggregates())
+            .env("PAGEVIEW_PIPELINE__LATE_TOPIC", self.output("late"))
+            .env("PAGEVIEW_PIPELINE__DEAD_LETTERS_TOPIC", self.output("dead"))
+            .env("PAGEVIEW_PIPELINE__GROUP_ID", &self.name)
+            .env("PAGEVIEW_PIPELINE__INSTANCE_ID", "bench")
+            .envs(settings.iter().copied());
+        Child::start(command, &self.arena.log(&self.name))
+    }
+
+    /// Reads the whole topic, from its first assignment until it has consumed `events`; then its rows are compared with
+    /// those that must be there.
+    pub(crate) async fn catch_up(&self, events: u64, closed: &Counts) -> anyhow::Result<Usage> {
+        let mut child = self.start(&[])?;
+        let first = child.says(r#""message":"assigned""#, LIMIT).await?;
+        let done = self.until(&child, CONSUMED, events).await?;
+        let usage = first.until(&done, events)?;
+        topics::check_rows(&self.arena.bootstrap(), &self.aggregates(), closed)?;
+        child.kill().await?;
+        Ok(usage)
+    }
+
+    /// Waits until the metric `name` has come to `total`.
+    pub(crate) async fn until(&self, child: &Child, name: &str, total: u64) -> anyhow::Result<Mark> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.port);
+        let wait = async {
+            loop {
+                // Taken before the look: what was there was there by then, or nearly.
+                let mark = child.mark()?;
+                if let Ok(text) = self.arena.get(&url).await {
+                    let now = sum(&text, name);
+                    ensure!(now <= total as f64, "{name} is {now}, more than the {total} that there are");
+                    if now == total as f64 {
+                        return Ok(mark);
+                    }
+                }
+                stack::pause(LOOK).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, wait).await?
+    }
+}
+
+/// The sum over all labels of a metric in Prometheus' text; zero where it is not there yet.
+fn sum(text: &str, name: &str) -> f64 {
+    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
+    let values = samples.filter(|rest| rest.starts_with([' ', '{']));
+    values.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_summed_over_its_labels() {
+        let text = "# TYPE a counter\na{t=\"0\"} 1\na{t=\"1\"} 2.5\na_b 9\nab 9\nc 4\n";
+        assert_eq!((sum(text, "a"), sum(text, "c"), sum(text, "d")), (3.5, 4.0, 0.0));
+    }
+}

@@ -1,0 +1,103 @@
+//! Fills a topic, as fast as Kafka takes it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext};
+
+use crate::events::Recipe;
+use crate::progress::Progress;
+use crate::tally::Tally;
+use crate::topics::PARTITIONS;
+
+/// Events between two looks at what was delivered.
+const STRIDE: u64 = 10_000;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Writes the events of `recipe` to `topic` in their order, and returns what they add up to.
+pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Result<Tally> {
+    let deliveries = Deliveries::default();
+    let producer = producer(bootstrap, deliveries.clone())?;
+    let mut tally = Tally::new(recipe, PARTITIONS)?;
+    let mut progress = Progress::new(recipe.events, &format!("fill {topic}"));
+    let mut json = Vec::new();
+    for index in 0..recipe.events {
+        let event = recipe.event(index);
+        let partition = tally.add(&event);
+        recipe.write(&event, &mut json);
+        let record = BaseRecord::to(topic)
+            .partition(i32::try_from(partition)?)
+            .key(&recipe.postcodes[event.postcode])
+            .payload(&json)
+            .timestamp(event.ingested.0);
+        send(&producer, record)?;
+        if index % STRIDE == 0 {
+            producer.poll(Duration::ZERO);
+            progress.update(index);
+        }
+    }
+    producer.flush(PATIENCE)?;
+    let failed = deliveries.failed.load(Ordering::Relaxed);
+    ensure!(failed == 0, "{failed} events could not be written to topic {topic}");
+    Ok(tally)
+}
+
+/// Writes one record that is no event to each partition.
+pub(crate) fn spoil(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Result<()> {
+    let producer = producer(bootstrap, Deliveries::default())?;
+    let last = recipe.start.plus(recipe.span).0;
+    for partition in 0..PARTITIONS {
+        send(
+            &producer,
+            BaseRecord::to(topic).partition(partition).key("").payload(b"no event").timestamp(last),
+        )?;
+    }
+    Ok(producer.flush(PATIENCE)?)
+}
+
+fn producer(bootstrap: &str, deliveries: Deliveries) -> anyhow::Result<BaseProducer<Deliveries>> {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", bootstrap).set("enable.idempotence", "true");
+    client.set("compression.type", "lz4").set("linger.ms", "20");
+    client.set("queue.buffering.max.kbytes", "262144");
+    Ok(client.create_with_context(deliveries)?)
+}
+
+fn send<K, P>(producer: &BaseProducer<Deliveries>, mut record: BaseRecord<'_, K, P>) -> anyhow::Result<()>
+where
+    K: rdkafka::message::ToBytes + ?Sized,
+    P: rdkafka::message::ToBytes + ?Sized,
+{
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
+                producer.poll(Duration::from_millis(20));
+                record = again;
+            }
+            Err((error, _)) => bail!(error),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Deliveries {
+    failed: Arc<AtomicU64>,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if result.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `make bench-aggregator`.
+
+use std::process::ExitCode;
+
+use bench::Arguments;
+use clap::Parser as _;
+use service::exit;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE } else { exit::GOOD }.into();
+        }
+    };
+    match bench::run(&arguments).await {
+        Ok(table) => {
+            println!("{table}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,8 +1,11 @@
 //! Just Kafka, without the pipeline around it: for a benchmark.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tokio::process::{Child, Command};
 
 use crate::cache::Cache;
 use crate::error::{Context, Result};
@@ -10,7 +13,7 @@ use crate::kafka::Kafka;
 use crate::launch::Launcher;
 use crate::process::{Limits, Process};
 use crate::watch::Probe;
-use crate::{Event, Home, Journal, Ports, Service, environment, java, launch, ports};
+use crate::{Event, Home, Journal, Ports, Service, cache, environment, java, launch, ports};
 
 const LIMITS: Limits = Limits { ready: Duration::from_secs(90), stop: Duration::from_secs(25) };
 /// Kafka's own default: members that start together share the partitions from the first assignment on.
@@ -27,6 +30,9 @@ pub struct Broker {
 }
 
 impl Broker {
+    /// The release of Kafka that is started.
+    pub const KAFKA: &str = cache::KAFKA;
+
     /// Starts it in `folder`, which need not exist, and returns when it answers. No topic is made.
     pub async fn start(folder: &Path, watch: impl FnMut(&Event) + Send + 'static) -> Result<Broker> {
         let home = Home::at(folder)?;
@@ -79,15 +85,26 @@ impl Broker {
         &self.java
     }
 
+    /// A command whose process ends when ours does, with our environment but for `PAGEVIEW_` and `AWS_`.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        self.launcher.command(program)
+    }
+
+    /// Starts such a command.
+    pub async fn spawn(command: Command) -> Result<Child> {
+        let program = command.as_std().get_program().to_string_lossy().into_owned();
+        launch::spawn(command).await.context(|| format!("cannot start {program}"))
+    }
+
     /// The jars of Kafka Streams and a JSON library, fetched unless they are there: the folder for the class path.
     pub async fn streams_jars(&self) -> Result<PathBuf> {
         Cache::of_user().streams(&self.launcher, &self.home, &self.journal).await
     }
 
-    /// Stops it, and removes its folder.
+    /// Stops it, and removes its data; the logs stay.
     pub async fn stop(self) -> Result<()> {
         self.kafka.stop().await;
-        let root = self.home.root();
-        fs::remove_dir_all(root).context(|| format!("cannot remove {}", root.display()))
+        let data = self.home.kafka();
+        fs::remove_dir_all(&data).context(|| format!("cannot remove {}", data.display()))
     }
 }

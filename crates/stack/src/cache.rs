@@ -14,7 +14,8 @@ use crate::launch::Launcher;
 use crate::tool::{self, Tool};
 use crate::{Home, Journal};
 
-const KAFKA: &str = "4.3.1";
+/// The release of Kafka, and of Kafka Streams.
+pub(crate) const KAFKA: &str = "4.3.1";
 const SCALA: &str = "2.13";
 /// Kafka logs through slf4j 1.7: this binding, and none for slf4j 2, brings its log to standard output.
 const LOG4J: &str = "2.25.4";

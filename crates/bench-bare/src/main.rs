@@ -1,8 +1,8 @@
 //! Polls a topic and does nothing with it: `bench-bare BOOTSTRAP TOPIC GROUP RECORDS`.
 //!
 //! rdkafka's `BaseConsumer` with the fetch settings of the aggregator, on the system's allocator. Says `first` when the
-//! first record is here and `done BYTES` when all are, then waits for the end of standard input, so that it can be
-//! looked at from outside.
+//! first record is here and `done` when all are, then waits for the end of standard input, so that it can be looked at
+//! from outside.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -35,7 +35,8 @@ fn main() -> anyhow::Result<()> {
         .create()?;
     consumer.subscribe(&[topic])?;
     let bytes = read(&consumer, records)?;
-    println!("done {bytes}");
+    println!("done");
+    println!("{bytes} bytes");
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use stack::Service;
 
 use crate::arena::{Arena, LIMIT};
@@ -46,7 +46,7 @@ impl<'a> Aggregator<'a> {
     }
 
     /// Starts it; `settings` go on top of the defaults.
-    pub(crate) fn start(&self, settings: &[(&str, &str)]) -> anyhow::Result<Child> {
+    pub(crate) async fn start(&self, settings: &[(&str, &str)]) -> anyhow::Result<Child> {
         let mut command = self.arena.command("aggregator");
         command
             .env("PAGEVIEW_KAFKA__BOOTSTRAP_SERVERS", self.arena.bootstrap())
@@ -59,13 +59,13 @@ impl<'a> Aggregator<'a> {
             .env("PAGEVIEW_PIPELINE__GROUP_ID", &self.name)
             .env("PAGEVIEW_PIPELINE__INSTANCE_ID", "bench")
             .envs(settings.iter().copied());
-        Child::start(command, &self.arena.log(&self.name))
+        Child::start(command, &self.arena.log(&self.name)).await
     }
 
     /// Reads the whole topic, from its first assignment until it has consumed `events`; then its rows are compared with
     /// those that must be there.
     pub(crate) async fn catch_up(&self, events: u64, closed: &Counts) -> anyhow::Result<Usage> {
-        let mut child = self.start(&[])?;
+        let mut child = self.start(&[]).await?;
         let first = child.says(r#""message":"assigned""#, LIMIT).await?;
         let done = self.until(&child, CONSUMED, events).await?;
         let usage = first.until(&done, events)?;
@@ -79,19 +79,18 @@ impl<'a> Aggregator<'a> {
         let url = format!("http://127.0.0.1:{}/metrics", self.port);
         let wait = async {
             loop {
-                // Taken before the look: what was there was there by then, or nearly.
-                let mark = child.mark()?;
                 if let Ok(text) = self.arena.get(&url).await {
                     let now = sum(&text, name);
+                    // After a rebalance some are read twice, and the time says nothing any more.
                     ensure!(now <= total as f64, "{name} is {now}, more than the {total} that there are");
                     if now == total as f64 {
-                        return Ok(mark);
+                        return child.mark();
                     }
                 }
                 stack::pause(LOOK).await;
             }
         };
-        tokio::time::timeout(LIMIT, wait).await?
+        tokio::time::timeout(LIMIT, wait).await.with_context(|| format!("{name} did not come to {total}"))?
     }
 }
 

@@ -37,13 +37,7 @@ impl Arena {
 
     /// A command for one of our binaries.
     pub(crate) fn command(&self, binary: &str) -> Command {
-        let mut command = Command::new(self.bin_dir.join(binary));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PAGEVIEW_") {
-                command.env_remove(&name);
-            }
-        }
-        command
+        self.broker.command(self.bin_dir.join(binary))
     }
 
     /// For a Kafka client's `bootstrap.servers`.

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use stack::Broker;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -22,15 +23,15 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts it, with our environment except for what configures a service; all it says goes to `log`, too.
-    pub(crate) fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
+    /// Starts a command of [`Broker::command`]; all it says goes to `log`, too.
+    pub(crate) async fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
         let program = command.as_std().get_program();
         let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
         let open = || OpenOptions::new().create(true).append(true).open(log);
         let cannot = || format!("cannot write {}", log.display());
         let (mut output, errors) = (open().with_context(cannot)?, open().with_context(cannot)?);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).kill_on_drop(true);
-        let mut process = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+        let mut process = Broker::spawn(command).await?;
         let pid = process.id().with_context(|| format!("{name} has ended"))?;
         let pipe = process.stdout.take().with_context(|| format!("{name} has no output"))?;
         let (to, lines) = mpsc::unbounded_channel();
@@ -51,16 +52,15 @@ impl Child {
         Mark::now(self.pid)
     }
 
-    /// Waits until it says a line that begins with `words` or, where lines are JSON, has them; tells what it had used
-    /// when it said so.
+    /// Waits until it says `words` as a line, or in a line of JSON; tells what it had used when it said so.
     pub(crate) async fn says(&mut self, words: &str, limit: Duration) -> anyhow::Result<Mark> {
         let wait = async {
             while let Some((line, mark)) = self.lines.recv().await {
-                if line.contains(words) {
+                if line == words || (line.starts_with('{') && line.contains(words)) {
                     return mark;
                 }
             }
-            bail!("{} has ended", self.name)
+            bail!("{} has ended by itself", self.name)
         };
         let waited = tokio::time::timeout(limit, wait).await;
         waited.with_context(|| format!("{} did not say {words:?} within {} s", self.name, limit.as_secs()))?

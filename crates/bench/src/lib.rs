@@ -23,6 +23,7 @@ mod restart;
 mod streams;
 mod usage;
 
+mod machine;
 mod report;
 mod run;
 

@@ -43,7 +43,7 @@ struct Column {
     write: fn(f64) -> String,
 }
 
-const RATE: Column = Column { of: Usage::rate, write: |rate| format!("{:.2} M", rate / 1e6) };
+const RATE: Column = Column { of: Usage::rate, write: in_millions };
 const CPU: Column = Column { of: Usage::cpu_per_million, write: |cpu| format!("{cpu:.2}") };
 const RSS: Column =
     Column { of: |usage| usage.peak_rss as f64 / 1e6, write: |megabytes| format!("{megabytes:.0} MB") };
@@ -131,6 +131,10 @@ impl Results {
     }
 }
 
+fn in_millions(rate: f64) -> String {
+    if rate < 1e6 { format!("{:.0} k", rate / 1e3) } else { format!("{:.2} M", rate / 1e6) }
+}
+
 /// The middle of `values`, which are put into order; of an even number the mean of the two.
 fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
@@ -176,7 +180,7 @@ mod tests {
                    120 MB (100 MB to 200 MB) |\n";
         assert!(text.contains(row), "{text}");
         assert!(
-            text.contains("| Kafka Streams, exactly_once_v2 | 10 M | 40.00 s | 0.25 M | 5.00 | 600 MB |\n"),
+            text.contains("| Kafka Streams, exactly_once_v2 | 10 M | 40.00 s | 250 k | 5.00 | 600 MB |\n"),
             "{text}"
         );
     }

@@ -52,11 +52,11 @@ impl Replay {
     pub(crate) async fn restart(&self, arena: &Arena, name: String) -> anyhow::Result<Usage> {
         let aggregator = Aggregator::prepare(arena, self.topic, name).await?;
         let records = u64::from(PARTITIONS.unsigned_abs());
-        let child = aggregator.start(&SETTINGS)?;
+        let child = aggregator.start(&SETTINGS).await?;
         // Dead letters are committed at once, and with them how far all was read.
         aggregator.until(&child, "pageviews_rejected_total", records).await?;
         child.kill().await?;
-        let mut child = aggregator.start(&SETTINGS)?;
+        let mut child = aggregator.start(&SETTINGS).await?;
         let assigned = child.says(r#""message":"restored from the commit""#, LIMIT).await?;
         let replayed = aggregator.until(&child, "pageviews_replayed_total", self.events + records).await?;
         let usage = assigned.until(&replayed, self.events)?;

@@ -1,9 +1,9 @@
 //! The order of everything.
 
-use std::path::Path;
+use std::fs;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use model::{EpochSeconds, Window};
 use service::clock;
 
@@ -15,7 +15,7 @@ use crate::report::{Results, Subject};
 use crate::restart::Replay;
 use crate::streams::Streams;
 use crate::usage::Usage;
-use crate::{bare, fill, topics};
+use crate::{bare, fill, machine, topics};
 
 const TOPIC: &str = "pageviews";
 /// Over how much time the events are spread: windows open and close as they do in real life.
@@ -32,17 +32,21 @@ const GRACE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When something could not be started, or counted wrong. The logs are kept then, and the error says where.
 pub async fn run(arguments: &Arguments) -> anyhow::Result<String> {
-    let folder = arguments.folder.clone().unwrap_or_else(|| {
-        std::env::temp_dir().join(format!("pageview-bench-{:08x}", rand::random::<u32>()))
-    });
-    let arena = Arena::open(&folder).await?;
-    let results = measure(arguments, &arena).await.with_context(|| logs(&folder))?;
+    let folder = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
+    let folder = folder.join(format!("pageview-bench-{:08x}", rand::random::<u32>()));
+    let logs = || format!("its logs are in {}", folder.join("logs").display());
+    let arena = Arena::open(&folder).await.with_context(logs)?;
+    let machine = machine::describe(arena.broker.java()).await;
+    let measured = tokio::select! {
+        // First, so that a signal is awaited from the beginning; it is heard between two steps.
+        biased;
+        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+        measured = measure(arguments, &arena) => measured,
+    };
     arena.broker.stop().await?;
-    Ok(results.to_markdown())
-}
-
-fn logs(folder: &Path) -> String {
-    format!("the logs are in {}", folder.join("logs").display())
+    let results = measured.with_context(logs)?;
+    fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    Ok(format!("{machine}; {} rounds\n\n{}", arguments.rounds, results.to_markdown()))
 }
 
 async fn measure(arguments: &Arguments, arena: &Arena) -> anyhow::Result<Results> {

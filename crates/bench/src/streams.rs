@@ -60,11 +60,14 @@ impl<'a> Streams<'a> {
         let output = format!("{name}-aggregates");
         topics::create(&bootstrap, &[(&output, PARTITIONS)]).await?;
         let state = self.folder.join(name);
-        let mut command = Command::new(self.arena.broker.java());
-        command.arg("-cp").arg(&self.class_path).arg(CLASS);
+        let mut command = self.arena.broker.command(self.arena.broker.java());
+        // Its native libraries are unpacked there, and left when it is killed.
+        let mut temporary = OsString::from("-Djava.io.tmpdir=");
+        temporary.push(&self.folder);
+        command.arg(temporary).arg("-cp").arg(&self.class_path).arg(CLASS);
         command.args([&bootstrap, topic, &output, name]).arg(&state);
         command.args([events.to_string(), self.commit_interval_ms.to_string()]);
-        let mut child = Child::start(command, &self.arena.log(name))?;
+        let mut child = Child::start(command, &self.arena.log(name)).await?;
         let first = child.says("first", LIMIT).await?;
         let done = child.says("done", LIMIT).await?;
         let usage = first.until(&done, events)?;

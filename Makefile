@@ -46,6 +46,9 @@ build: need-rust ## | Build all binaries
 test: need-all build ## | Unit, property and end-to-end tests; runs beside `make up`
 	cargo test --release --locked --workspace
 
+bench-aggregator: need-rust need-bench build ## [ARGS=--help] | Measure it beside a bare loop and Kafka Streams
+	@$(BIN)/bench $(ARGS)
+
 lint: need-rust ## | Formatting, clippy and the documentation, without a warning
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
@@ -76,6 +79,12 @@ need-all: need-rust
 	  || { echo "missing: venv, which the S3 emulator is installed in (Debian: apt-get install python3-venv)" >&2; missing=1; }; \
 	[ -z "$$missing" ]
 
+need-bench:
+	@missing=; $(call need,java,which Kafka runs on,openjdk-17-jre-headless); \
+	$(call need,mvn,which fetches Kafka,maven); \
+	$(call need,javac,which compiles the Kafka Streams program,openjdk-17-jdk-headless); \
+	[ -z "$$missing" ]
+
 runtime:
 	@case "$(RUNTIME)" in \
 	  processes) ;; \
@@ -83,4 +92,5 @@ runtime:
 	  *) echo "RUNTIME is processes or containers, not $(RUNTIME)" >&2; exit 64 ;; \
 	esac
 
-.PHONY: help up down demo scale restart status logs clean build test lint fmt need-rust need-all runtime
+.PHONY: help up down demo scale restart status logs clean build test bench-aggregator lint fmt \
+	need-rust need-all need-bench runtime

@@ -58,7 +58,8 @@ impl<'a> Aggregator<'a> {
             .env("PAGEVIEW_PIPELINE__DEAD_LETTERS_TOPIC", self.output("dead"))
             .env("PAGEVIEW_PIPELINE__GROUP_ID", &self.name)
             .env("PAGEVIEW_PIPELINE__INSTANCE_ID", "bench")
-            .envs(settings.iter().copied());
+            .envs(settings.iter().copied())
+            .envs(self.arena.env.iter().map(|(name, value)| (name, value)));
         Child::start(command, &self.arena.log(&self.name)).await
     }
 

@@ -13,13 +13,15 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(1200);
 /// The place of a benchmark.
 pub(crate) struct Arena {
     pub(crate) broker: Broker,
+    /// Variables for the aggregator, on top of what the benchmark needs.
+    pub(crate) env: Vec<(String, String)>,
     bin_dir: PathBuf,
     http: reqwest::Client,
 }
 
 impl Arena {
     /// Starts Kafka in `folder`.
-    pub(crate) async fn open(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn open(folder: &Path, env: &[(String, String)]) -> anyhow::Result<Self> {
         let binary = std::env::current_exe().context("cannot find the folder of the binaries")?;
         let bin_dir = binary.parent().unwrap_or(Path::new("/")).to_owned();
         for name in ["aggregator", "bench-bare"] {
@@ -32,7 +34,7 @@ impl Arena {
             }
         });
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
-        Ok(Self { broker: broker.await?, bin_dir, http })
+        Ok(Self { broker: broker.await?, env: env.to_owned(), bin_dir, http })
     }
 
     /// A command for one of our binaries.

@@ -29,6 +29,9 @@ pub struct Arguments {
     /// How often the Kafka Streams program commits; its default, 100, is slower
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     pub(crate) streams_commit_interval_ms: u32,
+    /// A variable for the aggregator: to measure another configuration than the default; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
     /// The same seed makes the same events
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -48,6 +51,11 @@ pub(crate) enum Contestant {
     Streams,
     /// A restart of the aggregator with events to replay, and the loop over the same
     Restart,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
 impl Arguments {

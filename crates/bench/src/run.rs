@@ -35,7 +35,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<String> {
     let folder = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = folder.join(format!("pageview-bench-{:08x}", rand::random::<u32>()));
     let logs = || format!("its logs are in {}", folder.join("logs").display());
-    let arena = Arena::open(&folder).await.with_context(logs)?;
+    let arena = Arena::open(&folder, &arguments.env).await.with_context(logs)?;
     let machine = machine::describe(arena.broker.java()).await;
     let measured = tokio::select! {
         // First, so that a signal is awaited from the beginning; it is heard between two steps.

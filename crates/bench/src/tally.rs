@@ -101,7 +101,9 @@ mod tests {
             disorder: 10,
         };
         let mut tally = Tally::new(&recipe, 6).unwrap();
-        (0..recipe.events).for_each(|index| drop(tally.add(&recipe.event(index))));
+        for index in 0..recipe.events {
+            tally.add(&recipe.event(index));
+        }
         tally
     }
 

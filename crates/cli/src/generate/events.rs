@@ -1,4 +1,4 @@
-//! Which events a load consists of: a pure function of seed, index and the time they are sent at.
+//! Which events a load consists of: a pure function of seed, index and the time they are of.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(super) struct Recipe {
     seed: u64,
     first_user_id: u64,
     postcodes: Vec<String>,
-    /// How far behind the time of sending an event may be.
+    /// How far behind the time of its request an event may be.
     disorder: Duration,
     /// The chance, out of 2^64, that an event is [`LATE`].
     late: u64,
@@ -54,7 +54,7 @@ impl Recipe {
         }
     }
 
-    /// Appends the JSON object of the event `index`, sent at `now`.
+    /// Appends the JSON object of the event `index` in a request of the time `now`.
     fn write_event(&self, index: u64, now: EpochMillis, to: &mut BytesMut) {
         let mut draw = Draw::new(self.seed, index);
         let user_id = self.first_user_id + index;
@@ -78,7 +78,7 @@ impl Recipe {
         to.put_u8(b'}');
     }
 
-    /// Appends the body of a request that is sent at `now`: an object for one event, else an array.
+    /// Appends the body of a request of the time `now`: an object for one event, else an array.
     pub(super) fn write_body(&self, request: Request, now: EpochMillis, to: &mut BytesMut) {
         let Request { first, count, .. } = request;
         if count == 1 {

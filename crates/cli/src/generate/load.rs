@@ -16,6 +16,7 @@ use super::events::Recipe;
 use super::journal::Journal;
 use super::pace::{Pace, Request};
 use super::tally::{Outcome, Tally};
+use super::timeline::Timeline;
 
 /// How long an answer may take: longer than the API itself waits for Kafka.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,6 +30,7 @@ pub(super) struct Load {
     client: Client,
     url: Url,
     recipe: Recipe,
+    timeline: Timeline,
     pace: Mutex<Pace>,
     journal: Journal,
     accepted: AtomicU64,
@@ -40,6 +42,7 @@ impl Load {
     pub(super) fn new(
         url: Url,
         recipe: Recipe,
+        timeline: Timeline,
         pace: Pace,
         journal: Journal,
         shutdown: Shutdown,
@@ -50,6 +53,7 @@ impl Load {
             client: client.timeout(TIMEOUT).tcp_nodelay(true).build()?,
             url,
             recipe,
+            timeline,
             pace: Mutex::new(pace),
             journal,
             accepted: AtomicU64::new(0),
@@ -68,7 +72,8 @@ impl Load {
             if self.shutdown.requested() {
                 break;
             }
-            self.recipe.write_body(request, clock::now(), &mut buffer);
+            let time = self.timeline.time_of(request, clock::now());
+            self.recipe.write_body(request, time, &mut buffer);
             let sent = clock::monotonic();
             // The allocation comes back to `buffer` once the client has let go of the body.
             let (outcome, words) = self.send(buffer.split().freeze(), request.count).await;

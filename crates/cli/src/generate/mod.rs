@@ -5,6 +5,7 @@ mod journal;
 mod load;
 mod pace;
 mod tally;
+mod timeline;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::HumanCount;
 use reqwest::Url;
-use service::Shutdown;
+use service::{Shutdown, clock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -27,6 +28,7 @@ use journal::Journal;
 use load::Load;
 use pace::Pace;
 use tally::Tally;
+use timeline::Timeline;
 
 /// How often the progress is drawn.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -61,6 +63,10 @@ pub(crate) struct Options {
     /// How far an event's timestamp may be behind the time it is sent
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     disorder: Duration,
+    /// Send the pageviews of this long ago up to the last full minute, in their order, instead of those of now: all their
+    /// windows close as soon as the load has ended
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    history: Option<Duration>,
     /// Percentage of events that are 10 to 60 minutes old
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     late: f64,
@@ -84,10 +90,14 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Verdict> {
     let recipe = Recipe::new(seed, options.postcodes as usize, options.disorder, options.late, options.ids);
     let pace = Pace::new(options.rate, options.batch, options.duration);
     let journal = Journal::create(options.receipts.as_deref(), IdSpace::of(seed))?;
+    let timeline = match options.history {
+        Some(span) => Timeline::before(clock::now(), span, options.duration),
+        None => Timeline::Now,
+    };
     let shutdown = Shutdown::new();
     tokio::spawn(request_on_signal(shutdown.clone()));
     eprintln!("sending to {url} with --seed {seed}");
-    let load = Arc::new(Load::new(url.clone(), recipe, pace, journal, shutdown)?);
+    let load = Arc::new(Load::new(url.clone(), recipe, timeline, pace, journal, shutdown)?);
 
     let tally = drive(&load, options).await?;
     let elapsed = load.elapsed();

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::stack::Stack;
+use crate::sys::{self, Signal};
 use crate::tool::Tool;
 use crate::{environment, launch};
 
@@ -31,6 +32,14 @@ impl Stack {
         let mut command = self.cli_command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         launch::spawn(command).await.context(|| format!("cannot start {BINARY}"))
+    }
+
+    /// Sends a command of [`Stack::cli_child`] a signal: a load generator ends in order when told to.
+    pub fn signal_child(&self, child: &Child, signal: Signal) -> Result<()> {
+        let gone = || Error::NotRunning(BINARY.to_owned());
+        // The pid is known until the child is waited for, which needs it for itself alone.
+        sys::send(child.id().ok_or_else(gone)?, signal)
+            .context(|| format!("cannot send {signal:?} to {BINARY}"))
     }
 
     pub(crate) async fn create_topics(&self) -> Result<()> {

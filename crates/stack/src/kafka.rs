@@ -39,9 +39,8 @@ impl Kafka {
         if self.data().join("meta.properties").exists() {
             return Ok(());
         }
-        let mut command = launcher.command(&self.java);
-        command.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]).args(self.class_path());
-        command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id"]);
+        let mut command = self.tool(launcher, "kafka.tools.StorageTool");
+        command.args(["format", "--ignore-formatted", "--cluster-id"]);
         command.arg(cluster_id()?).arg("--config").arg(self.properties());
         let log = home.log("format-kafka");
         Tool { what: "formatting Kafka's data folder", log: &log, limit: FORMAT_LIMIT }
@@ -59,6 +58,14 @@ impl Kafka {
             false => command.args(["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]),
         };
         command.args(self.class_path()).arg("kafka.Kafka").arg(self.properties());
+        command
+    }
+
+    /// The command that runs one of Kafka's tools, which are done within seconds.
+    pub(crate) fn tool(&self, launcher: &Launcher, class: &str) -> Command {
+        let mut command = launcher.command(&self.java);
+        command.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        command.args(self.class_path()).arg(class);
         command
     }
 

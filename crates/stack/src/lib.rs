@@ -55,6 +55,7 @@ mod watch;
 mod board;
 mod broker;
 mod cli;
+mod kafka_tool;
 mod replicas;
 mod stack;
 mod status;

@@ -25,6 +25,8 @@ pub struct Stack {
     pub(crate) home: Home,
     pub(crate) journal: Journal,
     pub(crate) launcher: Launcher,
+    /// Kafka's tools, which are in the jars of the broker.
+    pub(crate) tools: Kafka,
     /// Variables that were set after the start, for one service each.
     pub(crate) overrides: Overrides,
     pub(crate) services: BTreeMap<Service, Vec<Process>>,
@@ -110,6 +112,7 @@ impl Stack {
             home,
             journal,
             launcher,
+            tools: kafka.clone(),
             board,
         };
         stack.bring_up(&kafka, &s3).await?;

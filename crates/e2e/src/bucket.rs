@@ -24,18 +24,30 @@ pub async fn keys(stack: &Stack, prefix: &str) -> Result<Vec<String>> {
 /// Every line of every object below `prefix`, unpacked.
 ///
 /// # Errors
-/// When an object cannot be read, or a line is no JSON.
-pub async fn lines(stack: &Stack, prefix: &str) -> Result<Vec<Value>> {
+/// When an object cannot be read.
+pub async fn byte_lines(stack: &Stack, prefix: &str) -> Result<Vec<Vec<u8>>> {
     let mut lines = Vec::new();
     for key in keys(stack, prefix).await? {
         let packed = get(stack, &format!("/{key}")).await?;
-        let mut text = String::new();
-        MultiGzDecoder::new(&*packed).read_to_string(&mut text).with_context(|| key.clone())?;
-        for line in text.lines() {
-            lines.push(serde_json::from_str(line).with_context(|| format!("{key}: {line}"))?);
-        }
+        let mut bytes = Vec::new();
+        MultiGzDecoder::new(&*packed).read_to_end(&mut bytes).with_context(|| key.clone())?;
+        lines.extend(
+            bytes.split_inclusive(|byte| *byte == b'\n').map(|line| line.trim_ascii_end().to_owned()),
+        );
     }
     Ok(lines)
+}
+
+/// [`byte_lines`] of JSON.
+///
+/// # Errors
+/// When an object cannot be read, or a line is no JSON.
+pub async fn lines(stack: &Stack, prefix: &str) -> Result<Vec<Value>> {
+    let lines = byte_lines(stack, prefix).await?;
+    let parse = |line: Vec<u8>| {
+        serde_json::from_slice(&line).with_context(|| String::from_utf8_lossy(&line).into_owned())
+    };
+    lines.into_iter().map(parse).collect()
 }
 
 /// Writes an object.

@@ -1,11 +1,17 @@
 //! Tests that break the real stack: Apache Kafka, an S3 emulator and our services, as plain processes.
 //!
 //! Each test file is one promise. This library is what they share: a stack with quick windows, load that keeps
-//! receipts, and the audit as the judge.
+//! receipts, and two judges: the audit, and a recount that trusts nothing of ours.
 
 mod bucket;
+mod foreign;
+mod length;
 mod load;
+mod metric;
+mod past;
+mod recount;
 mod seed;
+mod topic;
 mod wait;
 
 use std::path::Path;
@@ -15,10 +21,16 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stack::{Options, Stack};
 
-pub use bucket::{delete, keys, lines, put};
+pub use bucket::{byte_lines, delete, keys, lines, put};
+pub use foreign::{Foreign, ForeignHeader, produce};
+pub use length::length;
 pub use load::{Load, Report};
+pub use metric::metric;
+pub use past::minutes_ago;
+pub use recount::{Counts, Recount, recount, sums};
 pub use seed::seed;
-pub use wait::{eventually, for_a_while};
+pub use topic::{Ends, read};
+pub use wait::{at_some_moment, eventually, for_a_while};
 
 /// What the README posts, and what it promises to be counted.
 pub const README_EVENT: &str = include_str!("../../model/fixtures/pageview.json");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use stack::Stack;
+use stack::{Signal, Stack};
 use tokio::process::Child;
 
 /// A load generator in the background.
@@ -26,6 +26,15 @@ impl Load {
         let fixed = ["generate", "--json", "--url", &stack.api_url(), "--receipts", &path];
         let child = stack.cli_child(&[&fixed[..], arguments].concat()).await?;
         Ok(Self { child, receipts })
+    }
+
+    /// Ends it early: what it has sent is answered, and noted; what it reported.
+    ///
+    /// # Errors
+    /// When it has ended by itself, or failed.
+    pub async fn stop(self, stack: &Stack) -> Result<Report> {
+        stack.signal_child(&self.child, Signal::Term)?;
+        self.end().await
     }
 
     /// Waits for its end; what it reported.

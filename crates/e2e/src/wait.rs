@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Asks `holds` until it answers with a value, for at most `within`.
 ///
 /// # Errors
@@ -12,6 +15,27 @@ use anyhow::{Result, bail};
 pub async fn eventually<T>(
     what: &str,
     within: Duration,
+    holds: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    ask(what, within, PAUSE, holds).await
+}
+
+/// [`eventually`], for what lasts a moment only: asks again at once.
+///
+/// # Errors
+/// What it answered last, when the time is over.
+pub async fn at_some_moment<T>(
+    what: &str,
+    within: Duration,
+    holds: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    ask(what, within, Duration::from_millis(1), holds).await
+}
+
+async fn ask<T>(
+    what: &str,
+    within: Duration,
+    pause: Duration,
     mut holds: impl AsyncFnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let deadline = Instant::now() + within;
@@ -23,7 +47,7 @@ pub async fn eventually<T>(
             Err(error) if Instant::now() > deadline => {
                 return Err(error.context(format!("not within {within:?}: {what}")));
             }
-            _ => tokio::time::sleep(Duration::from_millis(200)).await,
+            _ => tokio::time::sleep(pause).await,
         }
     }
 }

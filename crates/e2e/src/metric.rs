@@ -1,0 +1,21 @@
+//! What a replica says about itself.
+
+use anyhow::{Context, Result, ensure};
+use stack::{Service, Stack};
+
+/// The sum over all labels of the metric `name` of one replica; zero if it has none of that name.
+///
+/// # Errors
+/// When the replica does not answer.
+pub async fn metric(stack: &Stack, service: Service, number: u16, name: &str) -> Result<u64> {
+    let response = reqwest::get(format!("{}/metrics", stack.management_url(service, number))).await?;
+    let text = response.error_for_status()?.text().await?;
+    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
+    let samples = samples.filter(|rest| rest.starts_with([' ', '{']));
+    let value = |sample: &str| sample.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
+    let values: Option<Vec<f64>> = samples.map(value).collect();
+    let values = values.with_context(|| format!("{name} is no number in {text}"))?;
+    let sum: f64 = values.iter().sum();
+    ensure!(sum >= 0.0, "{name} is {sum}");
+    Ok(sum as u64)
+}

@@ -1,20 +1,19 @@
-//! Rebalances under load: every event answered 202 is in `raw/` once and counted once.
+//! Rebalances under load, with the broker's own assignment (KIP-848): every event answered 202 is in `raw/` once and
+//! counted once. Those of the classic protocol are in `kill.rs`.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{Load, audit, for_a_while, options};
+use e2e::{Load, audit, for_a_while, options, recount};
 use stack::{Service, Stack};
 
 #[tokio::test]
 async fn aggregator_and_sink_go_from_one_to_three_and_back() -> Result<()> {
-    let mut stack = Stack::start(options("scale")?).await?;
-    let load = Load::start(
-        &stack,
-        "scale",
-        &["--rate", "20000", "--duration", "40s", "--batch", "200", "--disorder", "5s", "--late", "2"],
-    )
-    .await?;
+    let options = options("scale")?.env("PAGEVIEW_KAFKA__GROUP_PROTOCOL", "consumer");
+    let mut stack = Stack::start(options).await?;
+    let load = ["--rate", "20000", "--duration", "40s", "--batch", "200"];
+    let events = ["--history", "8m", "--disorder", "5s", "--late", "2"];
+    let load = Load::start(&stack, "scale", &[&load[..], &events].concat()).await?;
     for replicas in [3, 1] {
         for service in [Service::Aggregator, Service::S3Sink] {
             for_a_while(Duration::from_secs(4)).await;
@@ -24,6 +23,7 @@ async fn aggregator_and_sink_go_from_one_to_three_and_back() -> Result<()> {
     let report = load.end().await?;
     println!("{}", report.text);
     println!("{}", audit(&stack, report.receipts()).await?);
+    println!("{:?}", recount(&stack).await?);
     stack.stop().await?;
     Ok(())
 }

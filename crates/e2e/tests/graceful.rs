@@ -1,27 +1,29 @@
-//! SIGTERM of ingest-api under load: every request is answered, and with 202; and what was answered 202 is in Kafka.
+//! SIGTERM under load, one replica after the other. Of ingest-api: every request is answered, and with 202; and what was
+//! answered 202 is in Kafka. Of aggregators with static membership: no partition moves.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Load, audit, for_a_while, options};
-use stack::{Service, Stack};
+use e2e::{Load, audit, eventually, for_a_while, metric, options, recount};
+use stack::{Process, Service, Stack};
+
+const AGGREGATORS: u16 = 3;
+const PARTITIONS: &str = "aggregator_assigned_partitions";
+const RESTORES: &str = "aggregator_restores_total";
 
 #[tokio::test]
-async fn sigterm_of_an_ingest_api_under_load_fails_no_request_and_loses_nothing() -> Result<()> {
-    let stack = Stack::start(options("graceful")?.replicas(Service::IngestApi, 2)).await?;
-    let load =
-        Load::start(&stack, "graceful", &["--rate", "10000", "--duration", "20s", "--batch", "50"]).await?;
-    for number in [1, 2, 1] {
-        for_a_while(Duration::from_secs(3)).await;
-        let replica = stack.replica(Service::IngestApi, number)?;
-        ensure!(replica.stop().await, "ingest-api {number} did not stop by itself");
-        replica.start().await;
-        replica.ready().await?;
-    }
+async fn a_rolling_restart_under_load_fails_no_request_moves_no_partition_and_loses_nothing() -> Result<()> {
+    let options = options("graceful")?.replicas(Service::IngestApi, 2);
+    let options = options.replicas(Service::Aggregator, AGGREGATORS);
+    let stack = Stack::start(options.env("PAGEVIEW_KAFKA__STATIC_MEMBERSHIP", "true")).await?;
+    let load = ["--rate", "10000", "--duration", "25s", "--batch", "50", "--history", "5m"];
+    let load = Load::start(&stack, "graceful", &load).await?;
+    restart_ingest_apis(&stack).await?;
+    restart_aggregators(&stack).await?;
     let report = load.end().await?;
     println!("{}", report.text);
-    let audit = audit(&stack, report.receipts()).await?;
-    println!("{audit}");
+    println!("{}", audit(&stack, report.receipts()).await?);
+    println!("{:?}", recount(&stack).await?);
     // No 5xx, no connection that was reset, no request without an answer.
     ensure!(
         report.outcomes.keys().eq(["accepted 202"]),
@@ -30,4 +32,58 @@ async fn sigterm_of_an_ingest_api_under_load_fails_no_request_and_loses_nothing(
     );
     stack.stop().await?;
     Ok(())
+}
+
+async fn restart_ingest_apis(stack: &Stack) -> Result<()> {
+    for number in [1, 2, 1] {
+        for_a_while(Duration::from_secs(3)).await;
+        restart(stack.replica(Service::IngestApi, number)?).await?;
+    }
+    Ok(())
+}
+
+/// While one is away the others count on as if nothing were, and it comes back to the partitions that it had.
+async fn restart_aggregators(stack: &Stack) -> Result<()> {
+    // Since they started there were rebalances; each has its share by now.
+    let share = u64::try_from(model::topic::PARTITIONS)? / u64::from(AGGREGATORS);
+    for number in 1..=AGGREGATORS {
+        has(stack, number, share).await?;
+    }
+    for number in 1..=AGGREGATORS {
+        let others = (1..=AGGREGATORS).filter(|other| *other != number);
+        let before = restores(stack, others.clone()).await?;
+        restart(stack.replica(Service::Aggregator, number)?).await?;
+        has(stack, number, share).await?;
+        let after = restores(stack, others).await?;
+        ensure!(
+            before == after,
+            "partitions moved while aggregator {number} was away: {before:?}, {after:?}"
+        );
+    }
+    Ok(())
+}
+
+async fn restart(replica: &Process) -> Result<()> {
+    ensure!(replica.stop().await, "{} did not stop by itself", replica.name());
+    replica.start().await;
+    replica.ready().await?;
+    Ok(())
+}
+
+async fn has(stack: &Stack, number: u16, share: u64) -> Result<()> {
+    eventually("an aggregator has its partitions", Duration::from_secs(15), async || {
+        let partitions = metric(stack, Service::Aggregator, number, PARTITIONS).await?;
+        ensure!(partitions == share, "aggregator {number} has {partitions}");
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// How often each of `numbers` has taken over a partition.
+async fn restores(stack: &Stack, numbers: impl Iterator<Item = u16>) -> Result<Vec<u64>> {
+    let mut restores = Vec::new();
+    for number in numbers {
+        restores.push(metric(stack, Service::Aggregator, number, RESTORES).await?);
+    }
+    Ok(restores)
 }

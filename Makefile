@@ -46,11 +46,12 @@ build: need-rust ## | Build all binaries
 test: need-all build ## | Unit, property and end-to-end tests; runs beside `make up`
 	cargo test --release --locked --workspace
 
-bench-aggregator: need-rust need-bench build ## [ARGS=--help] | Measure it beside a bare loop and Kafka Streams
-	@$(BIN)/bench $(ARGS)
 soak: need-all build ## [MINUTES=10] | kill -9 and rebalances at random, then the audit and a recount
 	E2E_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) \
 	  cargo test --release --locked --workspace --test kill -- --nocapture
+
+bench-aggregator: need-rust need-bench build ## [ARGS=--help] | Measure it beside a bare loop and Kafka Streams
+	@$(BIN)/bench $(ARGS)
 
 lint: need-rust ## | Formatting, clippy and the documentation, without a warning
 	cargo fmt --all --check
@@ -95,6 +96,5 @@ runtime:
 	  *) echo "RUNTIME is processes or containers, not $(RUNTIME)" >&2; exit 64 ;; \
 	esac
 
-.PHONY: help up down demo scale restart status logs clean build test bench-aggregator lint fmt \
+.PHONY: help up down demo scale restart status logs clean build test soak bench-aggregator lint fmt \
 	need-rust need-all need-bench runtime
-.PHONY: help up down demo scale restart status logs clean build test soak lint fmt need-rust need-all runtime

@@ -47,8 +47,8 @@ impl Group {
         let mut client = service::kafka::consumer_config(config, &config.pipeline.group_id);
         // As fast as more, and holds a third of the memory (DESIGN section 7).
         service::kafka::default_to(&mut client, "fetch.message.max.bytes", "262144");
-        // Of each partition. librdkafka's 100,000 take some hundred megabytes, and are no faster.
-        service::kafka::default_to(&mut client, "queued.min.messages", "20000");
+        // Of each partition. 100,000, as by default, take some hundred megabytes while it catches up, and are no faster.
+        service::kafka::default_to(&mut client, "queued.min.messages", "10000");
         // Where reading starts is ours to say: an offset that is not in the log is news, and not a reason to jump.
         client.set("auto.offset.reset", "error");
         if config.kafka.static_membership {

@@ -12,6 +12,10 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 const SECONDS: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+/// Upper bounds of every histogram whose name ends in `_rows`.
+const ROWS: [f64; 10] =
+    [1.0, 10.0, 100.0, 500.0, 1_000.0, 5_000.0, 10_000.0, 50_000.0, 100_000.0, 1_000_000.0];
+
 /// Between two sweeps of what histograms have gathered: 16 bytes a sample until then.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -30,6 +34,7 @@ impl Metrics {
     pub(crate) fn install(service: &'static str, version: &'static str) -> Result<Self, BuildError> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+            .set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), &ROWS)?
             .install_recorder()?;
         describe_gauge!(BUILD_INFO, "Always 1; its labels name the service and its version");
         describe_counter!(CPU_SECONDS, "CPU time used by this process, user and system, in seconds");

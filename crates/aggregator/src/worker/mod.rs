@@ -1,21 +1,20 @@
 //! One thread: consume, window, flush in a transaction. It owns everything about its partitions, so nothing is locked.
 
+mod ownership;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use service::kafka::Disposition;
 use service::kafka::records::{Flow, PartitionError};
 use service::{Config, Shutdown, clock};
 
 use crate::error::Error;
-use crate::group::{Continuity, Group};
+use crate::group::Group;
 use crate::health::ThreadHealth;
 use crate::metrics::Metrics;
 use crate::partitions::{Partitions, Read, Relieved};
-use crate::rebalance::Rebalance;
-use crate::restore::restore;
 use crate::transaction::{Outcome, Transactions};
 use crate::windows::Limits;
 
@@ -25,6 +24,8 @@ const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 const RECORDS_PER_LOOK: u32 = 4096;
 /// Results go out at most this often. It also paces everything else that is not about records.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two lines in the log about the memory valve.
+const RELIEF_NEWS_INTERVAL: Duration = Duration::from_secs(60);
 /// Aborts in a row from which on something is wrong: around a rebalance there are one or two.
 const TOO_MANY_ABORTS: u32 = 3;
 
@@ -42,6 +43,8 @@ pub(crate) struct Worker {
     metrics: Metrics,
     aborts_in_a_row: u32,
     last_round: Instant,
+    /// When the log was last told that the memory valve fired.
+    last_relief: Option<Instant>,
 }
 
 impl Worker {
@@ -76,6 +79,7 @@ impl Worker {
             metrics,
             aborts_in_a_row: 0,
             last_round: clock::monotonic(),
+            last_relief: None,
         };
         while !shutdown.requested() {
             worker.read_some()?;
@@ -186,6 +190,10 @@ impl Worker {
     /// What is due between records.
     fn look(&mut self) -> Result<(), Error> {
         self.metrics.record_tally(self.partitions.take_tally());
+        for (partition, took) in self.partitions.caught_up() {
+            tracing::info!(partition, ?took, "caught up with what was counted before");
+            self.metrics.record_caught_up(took);
+        }
         let round = self.last_round.elapsed() >= FLUSH_INTERVAL;
         self.mind_open_windows(round)?;
         if round || self.partitions.is_full() {
@@ -206,118 +214,30 @@ impl Worker {
     /// The memory valve. Each partition's counts go out before those of the next are taken, as they wait in memory, too.
     fn mind_open_windows(&mut self, round: bool) -> Result<(), Error> {
         if round {
-            for (partition, took) in self.partitions.caught_up() {
-                tracing::info!(partition, ?took, "caught up with what was counted before");
-                self.metrics.record_caught_up(took);
-            }
-            for relieved in self.partitions.relieve_open_too_long() {
-                tell_relieved(&self.metrics, relieved);
-            }
+            let relieved: Vec<_> = self.partitions.relieve_open_too_long().collect();
+            relieved.into_iter().for_each(|relieved| self.tell_relieved(relieved));
         }
         while let Some(relieved) = self.partitions.relieve(self.memory_limit) {
-            tell_relieved(&self.metrics, relieved);
+            self.tell_relieved(relieved);
             self.flush()?;
         }
         Ok(())
     }
 
-    fn answer_rebalances(&mut self) -> Result<(), Error> {
-        while let Some(event) = self.group.next_rebalance() {
-            let answered = match event {
-                Rebalance::Assigned(partitions) => self.take_over(&partitions)?,
-                Rebalance::Revoked(partitions) => {
-                    self.give_up(&partitions)?;
-                    true
-                }
-            };
-            if !answered {
-                break;
-            }
+    fn tell_relieved(&mut self, relieved: Relieved) {
+        self.metrics.record_relieved(relieved);
+        // Where memory is too small for what comes, this happens many times a second.
+        if self.last_relief.is_none_or(|last| last.elapsed() >= RELIEF_NEWS_INTERVAL) {
+            let Relieved { partition, cause, ids_dropped } = relieved;
+            tracing::warn!(
+                partition,
+                ?cause,
+                ids_dropped,
+                "counts of open windows are written early: their minutes have several rows, which add up; told once a \
+                 minute, and each time in aggregator_early_flushes_total"
+            );
+            self.last_relief = Some(clock::monotonic());
         }
-        Ok(())
-    }
-
-    /// The order matters: the old state is gone before fresh metadata is taken, and the committed points are asked for
-    /// after both, when no commit by another can be accepted any more.
-    fn take_over(&mut self, partitions: &[i32]) -> Result<bool, Error> {
-        for partition in partitions {
-            self.partitions.forget(*partition);
-        }
-        self.renew_fence();
-        let Some(positions) = self.restored(partitions)? else {
-            return Ok(false);
-        };
-        self.group.assign(&positions)?;
-        for partition in partitions {
-            self.forgotten.remove(partition);
-        }
-        tracing::info!(?partitions, "assigned");
-        self.tell_up();
-        self.flush()?;
-        Ok(true)
-    }
-
-    /// What was not committed is the next owner's to read again. A last flush would be refused: by the time that
-    /// partitions are taken away the group has a new generation, and fresh metadata must not cover old state.
-    fn give_up(&mut self, partitions: &[i32]) -> Result<(), Error> {
-        for partition in partitions {
-            self.partitions.forget(*partition);
-            self.forgotten.remove(partition);
-        }
-        self.renew_fence();
-        self.group.unassign(partitions)?;
-        tracing::info!(?partitions, "revoked");
-        Ok(())
-    }
-
-    /// Once whatever was lost is forgotten.
-    fn renew_fence(&mut self) {
-        if self.group.renew_fence() == Continuity::AnotherMember {
-            self.forgotten.extend(self.partitions.forget_all());
-        }
-    }
-
-    /// After an abort: the fetch goes back to what is committed.
-    fn restore_forgotten(&mut self) -> Result<(), Error> {
-        if self.forgotten.is_empty() {
-            return Ok(());
-        }
-        self.renew_fence();
-        if self.group.fence().is_none() {
-            return Ok(());
-        }
-        let partitions: Vec<i32> = self.forgotten.iter().copied().collect();
-        let Some(positions) = self.restored(&partitions)? else {
-            return Ok(());
-        };
-        if let Err(error) = self.group.seek(&positions) {
-            tracing::warn!(%error, ?partitions, "cannot go back to the committed offsets yet");
-            partitions.iter().for_each(|partition| self.restore_later(*partition));
-            return Ok(());
-        }
-        self.forgotten.clear();
-        tracing::info!(?partitions, "restored");
-        self.flush()
-    }
-
-    /// Restores the windows of `partitions`, and tells where to read on; `None` if Kafka cannot say now. Flush before
-    /// reading on: what a log lost at its end must be committed before other records lie there.
-    fn restored(&mut self, partitions: &[i32]) -> Result<Option<Vec<(i32, i64)>>, Error> {
-        let restored = match restore(&self.group, partitions, self.limits) {
-            Ok(restored) => restored,
-            Err(Error::Consumer(error)) if Disposition::of(&error) != Disposition::Fatal => {
-                self.health.down(format!("cannot read committed offsets: {error}"));
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let mut positions = Vec::with_capacity(restored.len());
-        for (partition, restored) in restored {
-            self.metrics.record_restore(&restored);
-            positions.push((partition, restored.windows.position()));
-            self.partitions.insert(partition, restored.windows);
-        }
-        Ok(Some(positions))
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -382,15 +302,4 @@ impl Worker {
             self.health.up();
         }
     }
-}
-
-fn tell_relieved(metrics: &Metrics, relieved: Relieved) {
-    let Relieved { partition, cause, ids_dropped } = relieved;
-    tracing::warn!(
-        partition,
-        ?cause,
-        ids_dropped,
-        "counts of open windows are written early: a minute has several rows, which add up"
-    );
-    metrics.record_relieved(relieved);
 }

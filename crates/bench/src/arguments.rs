@@ -35,7 +35,7 @@ pub struct Arguments {
     /// The same seed makes the same events
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// In which folder to keep Kafka's data meanwhile, 3 GB [default: that of temporary files]
+    /// In which folder to keep Kafka's data meanwhile, 2 GB [default: that of temporary files]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
 }

@@ -8,6 +8,9 @@ use e2e::{Load, audit, eventually, for_a_while, metric, options, recount};
 use stack::{Process, Service, Stack};
 
 const AGGREGATORS: u16 = 3;
+/// For so long an aggregator is away: longer than it takes the others to hear of it (`heartbeat.interval.ms`), and
+/// shorter than the group waits for a member (`session.timeout.ms`).
+const AWAY: Duration = Duration::from_secs(4);
 const PARTITIONS: &str = "aggregator_assigned_partitions";
 const RESTORES: &str = "aggregator_restores_total";
 
@@ -16,11 +19,11 @@ async fn a_rolling_restart_under_load_fails_no_request_moves_no_partition_and_lo
     let options = options("graceful")?.replicas(Service::IngestApi, 2);
     let options = options.replicas(Service::Aggregator, AGGREGATORS);
     let stack = Stack::start(options.env("PAGEVIEW_KAFKA__STATIC_MEMBERSHIP", "true")).await?;
-    let load = ["--rate", "10000", "--duration", "25s", "--batch", "50", "--history", "5m"];
+    // Until it is told to stop.
+    let load = ["--rate", "10000", "--duration", "120s", "--batch", "50", "--history", "24m"];
     let load = Load::start(&stack, "graceful", &load).await?;
-    restart_ingest_apis(&stack).await?;
-    restart_aggregators(&stack).await?;
-    let report = load.end().await?;
+    tokio::try_join!(restart_ingest_apis(&stack), restart_aggregators(&stack))?;
+    let report = load.stop(&stack).await?;
     println!("{}", report.text);
     println!("{}", audit(&stack, report.receipts()).await?);
     println!("{:?}", recount(&stack).await?);
@@ -37,7 +40,7 @@ async fn a_rolling_restart_under_load_fails_no_request_moves_no_partition_and_lo
 async fn restart_ingest_apis(stack: &Stack) -> Result<()> {
     for number in [1, 2, 1] {
         for_a_while(Duration::from_secs(3)).await;
-        restart(stack.replica(Service::IngestApi, number)?).await?;
+        restart(stack.replica(Service::IngestApi, number)?, Duration::ZERO).await?;
     }
     Ok(())
 }
@@ -52,7 +55,7 @@ async fn restart_aggregators(stack: &Stack) -> Result<()> {
     for number in 1..=AGGREGATORS {
         let others = (1..=AGGREGATORS).filter(|other| *other != number);
         let before = restores(stack, others.clone()).await?;
-        restart(stack.replica(Service::Aggregator, number)?).await?;
+        restart(stack.replica(Service::Aggregator, number)?, AWAY).await?;
         has(stack, number, share).await?;
         let after = restores(stack, others).await?;
         ensure!(
@@ -63,8 +66,9 @@ async fn restart_aggregators(stack: &Stack) -> Result<()> {
     Ok(())
 }
 
-async fn restart(replica: &Process) -> Result<()> {
+async fn restart(replica: &Process, away: Duration) -> Result<()> {
     ensure!(replica.stop().await, "{} did not stop by itself", replica.name());
+    for_a_while(away).await;
     replica.start().await;
     replica.ready().await?;
     Ok(())

@@ -92,7 +92,7 @@ async fn break_for(stack: &mut Stack, time: Duration, mut random: StdRng) -> Res
         }
         for_a_while(pause).await;
         passed += pause;
-        let comes_back = passed.as_secs() / MEMBERSHIP.as_secs() % 2 == 0;
+        let comes_back = (passed.as_secs() / MEMBERSHIP.as_secs()).is_multiple_of(2);
         stack.set_env(Service::Aggregator, STATIC_MEMBERSHIP, &comes_back.to_string());
         if let Some(blow) = deck.pop() {
             strike(stack, blow, number, &mut hits).await?;

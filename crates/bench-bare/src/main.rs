@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<()> {
         .set("check.crcs", "true")
         .set("fetch.queue.backoff.ms", "1")
         .set("fetch.message.max.bytes", "262144")
-        .set("queued.min.messages", "20000")
+        .set("queued.min.messages", "10000")
         .create()?;
     consumer.subscribe(&[topic])?;
     let bytes = read(&consumer, records)?;

@@ -1,6 +1,8 @@
 //! The HTTP server: its socket, its timeouts, and a stop that drops nothing.
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::{ServerHandle, Service as _, ServiceResponse};
@@ -25,8 +27,15 @@ pub(crate) const FLUSH: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept: longer than the load balancers in front keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
+/// Without a request for so long, clients have moved on to other processes.
+const QUIET: Duration = Duration::from_millis(100);
+/// The longest time to wait for that: where there is no other process, they keep coming.
+const UNTIL_QUIET: Duration = Duration::from_secs(2);
+
 pub(crate) struct Server {
     handle: ServerHandle,
+    /// How many there were.
+    requests: Arc<AtomicU64>,
 }
 
 impl Server {
@@ -41,16 +50,19 @@ impl Server {
             },
             delivery_timeout: config.ingest.delivery_timeout,
         };
-        let connections =
-            config.shutdown.grace.saturating_sub(config.shutdown.drain_delay).saturating_sub(FLUSH);
+        let before = config.shutdown.drain_delay + UNTIL_QUIET;
+        let connections = config.shutdown.grace.saturating_sub(before).saturating_sub(FLUSH);
         let listener = listen(&config.server.host, config.server.port)?;
         let shutdown = process.shutdown.clone();
+        let requests = Arc::<AtomicU64>::default();
+        let counter = Arc::clone(&requests);
         let server = HttpServer::new(move || {
-            let shutdown = shutdown.clone();
+            let (shutdown, counter) = (shutdown.clone(), Arc::clone(&counter));
             App::new()
                 .app_data(Data::new(state.clone()))
                 .wrap_fn(move |request, service| {
                     let (started, leaving) = (clock::monotonic(), shutdown.clone());
+                    counter.fetch_add(1, Ordering::Relaxed);
                     let answer = service.call(request);
                     async move {
                         let mut response = answer.await?;
@@ -73,20 +85,33 @@ impl Server {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(Self { handle })
+        Ok(Self { handle, requests })
     }
 
     /// Goes on serving for `drain_delay`, while readiness is down and load balancers look away; then accepts nothing
     /// more and finishes what it has.
+    ///
+    /// What actix has accepted and not begun to read it drops, and what waits to be accepted the kernel resets: clients
+    /// that share the port with another process are given the time to have found it.
     pub(crate) async fn stop(self, drain_delay: Duration) {
         wait(drain_delay).await;
+        for _ in 0..UNTIL_QUIET.as_millis() / QUIET.as_millis() {
+            let before = self.requests.load(Ordering::Relaxed);
+            wait(QUIET).await;
+            if self.requests.load(Ordering::Relaxed) == before {
+                break;
+            }
+        }
         self.handle.stop(true).await;
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "gives load balancers time, which announce nothing")]
-async fn wait(drain_delay: Duration) {
-    tokio::time::sleep(drain_delay).await;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "gives load balancers and clients time, which announce nothing"
+)]
+async fn wait(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 /// The route as a label: few values, whatever paths clients invent.

@@ -112,7 +112,8 @@ impl RowsCheck {
             }
             let words = format!(
                 "rows add up, and {} beside the first of their minute are more than the {} that the aggregator's memory \
-                 valve has written early; the balance tells whether the sum is right",
+                 valve has written early: right only where others have written a postcode's events to several \
+                 partitions; the balance tells whether the sum is right",
                 self.further, self.partial
             );
             self.check.find(Status::NotProvable, words);

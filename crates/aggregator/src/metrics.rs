@@ -45,7 +45,7 @@ pub(crate) fn describe() {
         REPLAYED,
         "Records read again after a restore to rebuild open windows: what restarts cost"
     );
-    describe_counter!(COUNTED, "Events in committed rows of closed windows");
+    describe_counter!(COUNTED, "Events in committed rows of pageview-aggregates");
     describe_counter!(
         LATE,
         "Events in committed rows of late counts: a rise says that the grace is too short, or a source is old"
@@ -212,13 +212,13 @@ impl Metrics {
     }
 
     /// Once in a while: where the windows stand; `end` tells where a partition's log ends.
-    pub(crate) fn record_look(&self, partitions: &mut Partitions, end: impl Fn(i32) -> Option<i64>) {
+    pub(crate) fn record_look(&self, partitions: &Partitions, end: impl Fn(i32) -> Option<i64>) {
         let now = clock::now();
         let behind =
             partitions.windows().filter_map(|windows| windows.stream_time()).map(|time| now.since(time));
         self.behind.set(behind.max().unwrap_or_default().as_secs_f64());
         let lag = partitions
-            .windows_mut()
+            .by_number()
             .filter_map(|(partition, windows)| Some(end(partition)? - windows.position()));
         self.lag.set(lag.map(|lag| lag.max(0)).sum::<i64>() as f64);
         let sum = |of: fn(&PartitionWindows) -> usize| partitions.windows().map(of).sum::<usize>() as f64;

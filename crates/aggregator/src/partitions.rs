@@ -104,12 +104,13 @@ impl Partitions {
         self.owned.insert(partition, state);
     }
 
-    /// The partitions that have caught up with what was committed, and how long they took.
-    pub(crate) fn caught_up(&mut self) -> impl Iterator<Item = (i32, Duration)> {
-        self.owned.iter_mut().filter_map(|(partition, state)| {
+    /// The partitions that have caught up with what was committed since this was last asked, and how long they took.
+    pub(crate) fn take_caught_up(&mut self) -> Vec<(i32, Duration)> {
+        let caught_up = self.owned.iter_mut().filter_map(|(partition, state)| {
             let since = state.replaying.take_if(|_| !state.windows.is_replaying())?;
             Some((*partition, since.elapsed()))
-        })
+        });
+        caught_up.collect()
     }
 
     /// Lets out counts of one partition, if all together take more than `limit` bytes. Flush, then ask again.
@@ -121,13 +122,14 @@ impl Partitions {
     }
 
     /// Lets out counts of windows that are open for too long.
-    pub(crate) fn relieve_open_too_long(&mut self) -> impl Iterator<Item = Relieved> {
+    pub(crate) fn relieve_open_too_long(&mut self) -> Vec<Relieved> {
         let old = self.owned.iter_mut().filter(|(_, state)| state.windows.is_open_too_long());
-        old.map(|(partition, state)| Relieved {
+        let relieved = old.map(|(partition, state)| Relieved {
             partition: *partition,
             cause: Cause::OpenTooLong,
             ids_dropped: state.windows.relieve(Ids::Drop),
-        })
+        });
+        relieved.collect()
     }
 
     /// Forgets what was read of a partition since it was last committed; tells whether it was here.
@@ -171,6 +173,10 @@ impl Partitions {
 
     pub(crate) fn windows(&self) -> impl Iterator<Item = &PartitionWindows> {
         self.owned.values().map(|partition| &partition.windows)
+    }
+
+    pub(crate) fn by_number(&self) -> impl Iterator<Item = (i32, &PartitionWindows)> {
+        self.owned.iter().map(|(partition, state)| (*partition, &state.windows))
     }
 
     pub(crate) fn windows_mut(&mut self) -> impl Iterator<Item = (i32, &mut PartitionWindows)> {

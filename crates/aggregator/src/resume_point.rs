@@ -18,7 +18,8 @@
 //! ```text
 #![doc = include_str!("../fixtures/resume-point-skew.txt")]
 //! ```
-//! The format is final: a version that is not `v1` belongs to another program and must not be guessed at.
+//! A version that is not `v1` belongs to another program and must not be guessed at, and neither must a field that is
+//! not known: an older version of this program stops at what a newer one wrote.
 
 use std::fmt;
 use std::iter::Peekable;

@@ -87,9 +87,9 @@ impl Results {
                 "at most a tenth of the CPU of Kafka Streams",
                 at_most(0.1, self.ratio(&CPU, Aggregator, Streams)),
             ),
-            ("peak RSS below 150 MB", rss.map(|rss| (rss, rss < 150.0))),
+            ("peak RSS below 150 MB, in MB", rss.map(|rss| (rss, rss < 150.0))),
             (
-                "at least 1.5 times the events/s of the loop that only polls",
+                "at least 1.5 times the events/s of the loop that only polls (two threads against its one)",
                 at_least(1.5, self.ratio(&RATE, Aggregator, Bare)),
             ),
             (

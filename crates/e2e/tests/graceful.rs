@@ -18,7 +18,9 @@ const RESTORES: &str = "aggregator_restores_total";
 async fn a_rolling_restart_under_load_fails_no_request_moves_no_partition_and_loses_nothing() -> Result<()> {
     let options = options("graceful")?.replicas(Service::IngestApi, 2);
     let options = options.replicas(Service::Aggregator, AGGREGATORS);
-    let stack = Stack::start(options.env("PAGEVIEW_KAFKA__STATIC_MEMBERSHIP", "true")).await?;
+    let options = options.env("PAGEVIEW_KAFKA__STATIC_MEMBERSHIP", "true");
+    let options = options.env("PAGEVIEW_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", "30000");
+    let stack = Stack::start(options).await?;
     // Until it is told to stop.
     let load = ["--rate", "10000", "--duration", "120s", "--batch", "50", "--history", "24m"];
     let load = Load::start(&stack, "graceful", &load).await?;

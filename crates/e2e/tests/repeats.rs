@@ -14,6 +14,8 @@ use stack::{Service, Stack};
 async fn a_repeated_event_counts_once_and_its_id_on_another_event_counts_again() -> Result<()> {
     // Static membership: an aggregator that was killed has its partitions back at once.
     let options = options("repeats")?.env("PAGEVIEW_KAFKA__STATIC_MEMBERSHIP", "true");
+    // However slow the machine, the minute does not end before the test.
+    let options = options.env("PAGEVIEW_PIPELINE__WINDOW__IDLE_TIMEOUT", "10s");
     let stack = Stack::start(options).await?;
     let minute = minutes_ago(5)?;
 

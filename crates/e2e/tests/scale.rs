@@ -11,8 +11,9 @@ use stack::{Service, Stack};
 async fn aggregator_and_sink_go_from_one_to_three_and_back() -> Result<()> {
     let options = options("scale")?.env("PAGEVIEW_KAFKA__GROUP_PROTOCOL", "consumer");
     let mut stack = Stack::start(options).await?;
-    let load = ["--rate", "20000", "--duration", "40s", "--batch", "200"];
-    let events = ["--history", "8m", "--disorder", "5s", "--late", "2"];
+    // Until it is told to stop.
+    let load = ["--rate", "20000", "--duration", "200s", "--batch", "200"];
+    let events = ["--history", "40m", "--disorder", "5s", "--late", "2"];
     let load = Load::start(&stack, "scale", &[&load[..], &events].concat()).await?;
     for replicas in [3, 1] {
         for service in [Service::Aggregator, Service::S3Sink] {
@@ -20,7 +21,7 @@ async fn aggregator_and_sink_go_from_one_to_three_and_back() -> Result<()> {
             stack.scale(service, replicas).await?;
         }
     }
-    let report = load.end().await?;
+    let report = load.stop(&stack).await?;
     println!("{}", report.text);
     println!("{}", audit(&stack, report.receipts()).await?);
     println!("{:?}", recount(&stack).await?);

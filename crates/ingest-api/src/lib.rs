@@ -33,7 +33,7 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
         () = process.shutdown.wait() => {}
         error = producer.fatal() => {
             process.health.broken(error.to_string());
-            server.stop(std::time::Duration::ZERO).await;
+            server.stop_now().await;
             return Err(error.into());
         }
     }

@@ -34,8 +34,24 @@ const UNTIL_QUIET: Duration = Duration::from_secs(2);
 
 pub(crate) struct Server {
     handle: ServerHandle,
-    /// How many there were.
-    requests: Arc<AtomicU64>,
+    requests: Arc<Requests>,
+    /// The longest time that a stop waits for clients to find another process.
+    until_quiet: Duration,
+}
+
+/// Requests to the API, of which clients send more; health and metrics are asked for ever.
+#[derive(Debug, Default)]
+struct Requests {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Requests {
+    /// How many there were, if none is being answered.
+    fn if_idle(&self) -> Option<u64> {
+        let ended = self.ended.load(Ordering::Acquire);
+        (self.begun.load(Ordering::Acquire) == ended).then_some(ended)
+    }
 }
 
 impl Server {
@@ -50,11 +66,12 @@ impl Server {
             },
             delivery_timeout: config.ingest.delivery_timeout,
         };
-        let before = config.shutdown.drain_delay + UNTIL_QUIET;
-        let connections = config.shutdown.grace.saturating_sub(before).saturating_sub(FLUSH);
+        let after_drain = config.shutdown.grace.saturating_sub(config.shutdown.drain_delay);
+        let until_quiet = UNTIL_QUIET.min(after_drain / 4);
+        let connections = after_drain.saturating_sub(until_quiet).saturating_sub(FLUSH);
         let listener = listen(&config.server.host, config.server.port)?;
         let shutdown = process.shutdown.clone();
-        let requests = Arc::<AtomicU64>::default();
+        let requests = Arc::<Requests>::default();
         let counter = Arc::clone(&requests);
         let server = HttpServer::new(move || {
             let (shutdown, counter) = (shutdown.clone(), Arc::clone(&counter));
@@ -62,10 +79,17 @@ impl Server {
                 .app_data(Data::new(state.clone()))
                 .wrap_fn(move |request, service| {
                     let (started, leaving) = (clock::monotonic(), shutdown.clone());
-                    counter.fetch_add(1, Ordering::Relaxed);
+                    let counted = request.path().starts_with("/api/").then(|| Arc::clone(&counter));
+                    if let Some(requests) = &counted {
+                        requests.begun.fetch_add(1, Ordering::AcqRel);
+                    }
                     let answer = service.call(request);
                     async move {
-                        let mut response = answer.await?;
+                        let answer = answer.await;
+                        if let Some(requests) = counted {
+                            requests.ended.fetch_add(1, Ordering::AcqRel);
+                        }
+                        let mut response = answer?;
                         if leaving.requested() {
                             // Tells the client to open its next connection elsewhere.
                             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
@@ -85,7 +109,7 @@ impl Server {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(Self { handle, requests })
+        Ok(Self { handle, requests, until_quiet })
     }
 
     /// Goes on serving for `drain_delay`, while readiness is down and load balancers look away; then accepts nothing
@@ -95,13 +119,18 @@ impl Server {
     /// that share the port with another process are given the time to have found it.
     pub(crate) async fn stop(self, drain_delay: Duration) {
         wait(drain_delay).await;
-        for _ in 0..UNTIL_QUIET.as_millis() / QUIET.as_millis() {
-            let before = self.requests.load(Ordering::Relaxed);
+        for _ in 0..self.until_quiet.as_millis() / QUIET.as_millis() {
+            let before = self.requests.if_idle();
             wait(QUIET).await;
-            if self.requests.load(Ordering::Relaxed) == before {
+            if before.is_some() && self.requests.if_idle() == before {
                 break;
             }
         }
+        self.stop_now().await;
+    }
+
+    /// Accepts nothing more, and finishes what it has.
+    pub(crate) async fn stop_now(self) {
         self.handle.stop(true).await;
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct OpenWindows {
     events: u64,
     keys: usize,
     ids: usize,
+    /// Windows that have identities in them.
+    with_ids: usize,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl OpenWindows {
                 return false;
             }
             self.ids += 1;
+            self.with_ids += usize::from(open.ids.len() == 1);
         }
         match open.counts.entry(event.postcode) {
             Entry::Occupied(count) => *count.into_mut() += 1,
@@ -68,7 +71,10 @@ impl OpenWindows {
     pub(super) fn rebuild(&mut self, window: Window, event: &Event, mark: Mark) {
         if let Some(identity) = event.identity {
             let open = self.windows.entry(window).or_insert_with(|| OpenWindow::at(mark));
-            self.ids += usize::from(open.ids.insert(identity));
+            if open.ids.insert(identity) {
+                self.ids += 1;
+                self.with_ids += usize::from(open.ids.len() == 1);
+            }
         }
     }
 
@@ -83,6 +89,7 @@ impl OpenWindows {
             let open = entry.remove();
             self.keys -= open.counts.len();
             self.ids -= open.ids.len();
+            self.with_ids -= usize::from(!open.ids.is_empty());
             for (postcode, pageview_count) in open.counts {
                 self.events -= pageview_count;
                 rows.push(PageviewAggregate { postcode, window_start: window, pageview_count });
@@ -103,6 +110,7 @@ impl OpenWindows {
         });
         (self.events, self.keys) = (0, 0);
         self.ids = self.windows.values().map(|open| open.ids.len()).sum();
+        self.with_ids = self.windows.len();
     }
 
     /// The first record that an open window still needs.
@@ -140,12 +148,13 @@ impl OpenWindows {
         self.ids
     }
 
-    /// What they take. Each entry is charged as in a table that has just doubled, which is the most that it can take.
+    /// What they take. Each entry is charged as in a table that has just doubled, which is the most that it can take; a
+    /// window is charged to what keeps it.
     pub(super) fn memory(&self) -> Memory {
         const WINDOW: usize = 512;
         Memory {
-            counts: self.windows.len() * WINDOW + self.keys * in_table::<(Postcode, u64)>(),
-            ids: self.ids * in_table::<Identity>(),
+            counts: (self.windows.len() - self.with_ids) * WINDOW + self.keys * in_table::<(Postcode, u64)>(),
+            ids: self.with_ids * WINDOW + self.ids * in_table::<Identity>(),
         }
     }
 
@@ -157,6 +166,8 @@ impl OpenWindows {
         assert_eq!(counts().sum::<u64>(), self.events, "the running total is the sum of the counts");
         assert_eq!(counts().count(), self.keys, "every count is charged");
         assert_eq!(all().map(|open| open.ids.len()).sum::<usize>(), self.ids, "every identity is charged");
+        let with_ids = all().filter(|open| !open.ids.is_empty()).count();
+        assert_eq!(with_ids, self.with_ids, "every window is charged once");
         let is_empty = |open: &OpenWindow| open.counts.is_empty() && open.ids.is_empty();
         assert!(!all().any(is_empty), "a window is open because something is in it");
         assert!(counts().all(|count| *count > 0), "no count is zero");

@@ -59,6 +59,9 @@ pub struct PartitionWindows {
     next: i64,
     /// Records below have their counts in the output, if their windows are open.
     flushed: i64,
+    /// Events that were counted as open when `next` was committed, and are still to be read again; `None` once the log
+    /// has turned out to have lost some.
+    owed: Option<u64>,
     /// The timestamp of the last record read.
     last_timestamp: Option<EpochMillis>,
     closed: Option<EpochSeconds>,
@@ -98,6 +101,7 @@ impl PartitionWindows {
             position: offset.max(log.start).min(log.end),
             next,
             flushed: point.flushed.min(next),
+            owed: (missed == 0 && truncated == 0).then_some(point.open),
             last_timestamp: None,
             closed: point.closed,
             time: point.time,
@@ -143,16 +147,33 @@ impl PartitionWindows {
         let window = Window::containing(event.time);
         let fate = Fate::of(place, Ok(self.state_of(window)));
         match fate {
-            Fate::Count if !self.open.count(window, event, mark) => {
-                // What is read again is among the repeats that were committed.
-                self.repeated += u64::from(place == Place::Fresh);
-                return Fate::Repeat;
+            Fate::Count => {
+                let counted = self.open.count(window, event, mark);
+                self.keep_account(place, counted);
+                if counted { Fate::Count } else { Fate::Repeat }
             }
-            Fate::RebuildIds => self.open.rebuild(window, event, mark),
-            Fate::Late => *self.late.entry((window, event.postcode)).or_default() += 1,
-            Fate::Count | Fate::Repeat | Fate::Skip | Fate::DeadLetter(_) => {}
+            Fate::RebuildIds => {
+                self.open.rebuild(window, event, mark);
+                fate
+            }
+            Fate::Late => {
+                *self.late.entry((window, event.postcode)).or_default() += 1;
+                fate
+            }
+            Fate::Repeat | Fate::Skip | Fate::DeadLetter(_) => fate,
         }
-        fate
+    }
+
+    /// Every record below the committed `next` is in the output, open, or a repeat, at any moment. What is read again has
+    /// been accounted for; but a repeat whose identity the valve has dropped meanwhile is counted now, and no repeat any
+    /// more.
+    fn keep_account(&mut self, place: Place, counted: bool) {
+        match (place, counted, &mut self.owed) {
+            (Place::Fresh, false, _) => self.repeated += 1,
+            (Place::Fresh, true, _) | (_, false, _) | (_, true, None) => {}
+            (_, true, Some(0)) => self.repeats = self.repeats.saturating_sub(1),
+            (_, true, Some(owed)) => *owed -= 1,
+        }
     }
 
     /// The consumer has come to `position` without a record: control records have offsets, too.
@@ -173,6 +194,9 @@ impl PartitionWindows {
         }
         let missed = log.start.abs_diff(self.position);
         self.moved = true;
+        if self.is_replaying() {
+            self.owed = None;
+        }
         self.skip_to(log.start);
         Some(missed)
     }
@@ -277,7 +301,7 @@ impl PartitionWindows {
                 closed: self.closed,
                 time: self.time,
                 flushed: self.flushed,
-                open: self.open.events(),
+                open: self.open.events() + self.owed.unwrap_or(0),
                 repeats: self.repeats,
                 dead: self.dead,
                 partial: self.partial,
@@ -347,6 +371,9 @@ impl PartitionWindows {
     /// From here on stream time and the current grace decide, so a grace that changed loses nothing.
     fn close_if_caught_up(&mut self) {
         if !self.is_replaying() {
+            // What was open was not known for as long as nobody knew how much of it the log had lost.
+            self.moved |= self.owed.is_none();
+            self.owed = Some(0);
             self.close_by_stream_time();
         }
     }

@@ -1,11 +1,11 @@
 //! The memory valve: which partition writes its open counts as partial rows when open windows outgrow their limit.
 
-/// What open windows take, in bytes.
+/// What open windows take, in bytes: [`Ids::Keep`] sets the counts free, and [`Ids::Drop`] all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
-    /// The windows and their counts.
+    /// Counts, and windows that hold nothing else.
     pub counts: usize,
-    /// Identities of events.
+    /// Identities of events, and their windows.
     pub ids: usize,
 }
 
@@ -34,7 +34,8 @@ pub enum Ids {
 /// | above, identities up to half of it | the partition with the most counts writes them |
 /// | above, identities more than half | the one with the most identities drops them, too |
 ///
-/// One at a time, as what is written waits in memory, too, until it is committed.
+/// One at a time, as what is written waits in memory, too, until it is committed. Each sets something free, so that this
+/// comes to an end.
 #[must_use]
 pub fn to_relieve(
     partitions: impl Iterator<Item = (i32, Memory)> + Clone,
@@ -56,11 +57,35 @@ pub fn to_relieve(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn relieved(partitions: [(usize, usize); 2], limit: usize) -> Option<(i32, Ids)> {
         let partitions = partitions.map(|(counts, ids)| Memory { counts, ids });
         to_relieve((0..).zip(partitions), limit)
+    }
+
+    proptest! {
+        #[test]
+        fn it_comes_to_an_end(
+            mut partitions in prop::collection::vec((0_usize..1000, 0_usize..1000), 0..6),
+            limit in 0_usize..4000,
+        ) {
+            for _ in 0..=2 * partitions.len() {
+                let memory = partitions.iter().map(|&(counts, ids)| Memory { counts, ids });
+                let Some((partition, ids)) = to_relieve((0..).zip(memory), limit) else {
+                    return Ok(());
+                };
+                let partition = &mut partitions[partition.unsigned_abs() as usize];
+                prop_assert!(partition.0 > 0 || ids == Ids::Drop && partition.1 > 0, "nothing is set free");
+                partition.0 = 0;
+                if ids == Ids::Drop {
+                    partition.1 = 0;
+                }
+            }
+            prop_assert!(false, "it goes on for ever");
+        }
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Worker {
     /// What is due between records.
     fn look(&mut self) -> Result<(), Error> {
         self.metrics.record_tally(self.partitions.take_tally());
-        for (partition, took) in self.partitions.caught_up() {
+        for (partition, took) in self.partitions.take_caught_up() {
             tracing::info!(partition, ?took, "caught up with what was counted before");
             self.metrics.record_caught_up(took);
         }
@@ -198,7 +198,7 @@ impl Worker {
         self.mind_open_windows(round)?;
         if round || self.partitions.is_full() {
             self.flush()?;
-            self.metrics.record_look(&mut self.partitions, |partition| self.group.last_known_end(partition));
+            self.metrics.record_look(&self.partitions, |partition| self.group.last_known_end(partition));
         }
         if round {
             // A fetch that stopped and started again may have led a partition's records back to the group's own queue.
@@ -214,8 +214,9 @@ impl Worker {
     /// The memory valve. Each partition's counts go out before those of the next are taken, as they wait in memory, too.
     fn mind_open_windows(&mut self, round: bool) -> Result<(), Error> {
         if round {
-            let relieved: Vec<_> = self.partitions.relieve_open_too_long().collect();
-            relieved.into_iter().for_each(|relieved| self.tell_relieved(relieved));
+            for relieved in self.partitions.relieve_open_too_long() {
+                self.tell_relieved(relieved);
+            }
         }
         while let Some(relieved) = self.partitions.relieve(self.memory_limit) {
             self.tell_relieved(relieved);

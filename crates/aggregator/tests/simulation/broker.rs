@@ -30,6 +30,8 @@ pub(crate) struct Broker {
     /// How often each member was expelled: it comes back under another member id.
     pub(crate) expelled: Vec<u64>,
     pub(crate) output: Output,
+    /// Of each partition, how many records are in the output.
+    written: Vec<u64>,
 }
 
 /// What a reader of committed records sees.
@@ -52,6 +54,7 @@ impl Broker {
             owners: (0..partitions).map(|partition| partition % members).collect(),
             expelled: vec![0; members],
             output: Output::default(),
+            written: vec![0; partitions],
         }
     }
 
@@ -82,6 +85,9 @@ impl Broker {
             return false;
         };
         for (partition, flush, dead_letters) in self.pending.swap_remove(index).1 {
+            let counts = flush.rows.iter().chain(&flush.late).map(|row| row.pageview_count);
+            self.written[partition] += counts.sum::<u64>() + dead_letters.len() as u64;
+            self.check_balance(partition, &flush.resume_point);
             self.output.aggregates.extend(flush.rows);
             self.output.late.extend(flush.late);
             self.output.dead_letters.extend(dead_letters);
@@ -89,6 +95,14 @@ impl Broker {
             self.committed[partition] = Commit { offset: flush.offset, metadata };
         }
         true
+    }
+
+    /// Of every record that was read it is known what became of it, at any moment.
+    fn check_balance(&self, partition: usize, point: &ResumePoint) {
+        if let Some(records) = self.logs[partition].all_before(point.next) {
+            let accounted = self.written[partition] + point.open + point.repeats;
+            assert_eq!(accounted, records, "partition {partition}: {point:?}");
+        }
     }
 
     /// `abort_transaction`, or `init_transactions` of a successor.

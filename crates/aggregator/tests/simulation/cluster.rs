@@ -15,6 +15,7 @@ pub(crate) const MEMBERS: usize = 2;
 pub(crate) const FIRST_GRACE: i64 = 30;
 pub(crate) const MAX_FUTURE_SKEW: i64 = 40;
 const IDLE_TIMEOUT: i64 = 50;
+const MAX_OPEN: i64 = 120;
 
 /// How records get their postcodes.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +54,7 @@ impl Cluster {
             grace: seconds(FIRST_GRACE),
             idle_timeout: seconds(IDLE_TIMEOUT),
             max_future_skew: seconds(MAX_FUTURE_SKEW),
-            max_open: seconds(i64::MAX),
+            max_open: seconds(MAX_OPEN),
         };
         let broker = Broker::new(PARTITIONS, MEMBERS);
         let members = (0..MEMBERS).map(|member| Member::start((member, 0), limits, postcodes, &broker));
@@ -107,6 +108,7 @@ impl Cluster {
             }
             Step::Idle => self.idle(),
             Step::Relieve { member, ids } => self.members[member].relieve(ids),
+            Step::RelieveOpenTooLong { member } => self.members[member].relieve_open_too_long(),
             Step::Crash { member, zombie, grace, skew } => {
                 self.limits.grace = grace.map_or(self.limits.grace, seconds);
                 self.limits.max_future_skew = skew.map_or(self.limits.max_future_skew, seconds);

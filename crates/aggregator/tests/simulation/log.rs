@@ -76,6 +76,12 @@ impl Log {
         self.lost.extend(lost);
     }
 
+    /// How many records there are below `offset`; `None` if some were lost.
+    pub(crate) fn all_before(&self, offset: i64) -> Option<u64> {
+        let end = (offset as usize).min(self.entries.len());
+        (self.start == 0 && self.lost.is_empty()).then(|| records(&self.entries[..end]).count() as u64)
+    }
+
     /// The records that are still there.
     pub(crate) fn surviving(&self) -> impl Iterator<Item = Record> {
         records(&self.entries[self.start..])

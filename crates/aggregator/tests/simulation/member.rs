@@ -126,6 +126,17 @@ impl Member {
         }
     }
 
+    /// Windows that are open for too long are closed to what they hold.
+    pub(crate) fn relieve_open_too_long(&mut self) {
+        if self.transaction.is_none() {
+            for state in self.partitions.values_mut().filter(|state| state.windows.is_open_too_long()) {
+                state.windows.relieve(Ids::Drop);
+                assert!(!state.windows.is_open_too_long(), "once is enough");
+                state.windows.check_invariants();
+            }
+        }
+    }
+
     pub(crate) fn begin(&mut self) {
         if self.transaction.is_some() {
             return;

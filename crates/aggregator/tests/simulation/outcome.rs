@@ -29,16 +29,9 @@ pub(crate) enum IdsAre {
 }
 
 /// Every record, as itself: under a postcode of its own, a count is the trace of one record.
-#[derive(Debug)]
 pub(crate) struct Outcome<'a> {
     cluster: &'a Cluster,
     counts: [BTreeMap<String, u64>; 2],
-}
-
-impl std::fmt::Debug for Cluster {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Cluster")
-    }
 }
 
 impl<'a> Outcome<'a> {

@@ -45,6 +45,9 @@ pub(crate) enum Step {
         member: usize,
         ids: Ids,
     },
+    RelieveOpenTooLong {
+        member: usize,
+    },
     Crash {
         member: usize,
         zombie: bool,
@@ -147,6 +150,7 @@ fn step(features: &[Feature]) -> Union<BoxedStrategy<Step>> {
         ),
         (2, has(Expulsions), of_member(|member| Step::Expel { member })),
         (4, has(Valve), relieve(has(Feature::DroppedIds))),
+        (2, has(Feature::DroppedIds), of_member(|member| Step::RelieveOpenTooLong { member })),
         (6, has(Zombies), partition.clone().prop_map(|from| Step::ZombiesRead { from }).boxed()),
         (3, has(Zombies), Just(Step::ZombiesBegin).boxed()),
         (3, has(Zombies), Just(Step::ZombiesSendOffsets).boxed()),
@@ -176,7 +180,7 @@ fn append(event_ids: bool, clocks_ahead: bool) -> BoxedStrategy<Step> {
         u32::from(clocks_ahead) => -400_i64..-100,
         6 => 0_i64..50,
     ];
-    let after = prop_oneof![2 => Just(0_i64), 3 => 1_i64..20];
+    let after = prop_oneof![6 => Just(0_i64), 3 => 1_i64..4, 1 => 1_i64..30];
     let event_id = if event_ids { prop::option::of(0_u8..2).boxed() } else { Just(None).boxed() };
     (0..PARTITIONS, behind, after, event_id)
         .prop_map(|(partition, behind, after, event_id)| Step::Append { partition, behind, after, event_id })

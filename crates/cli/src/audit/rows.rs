@@ -10,6 +10,9 @@ use s3_sink::ledger::Object;
 use super::check::{Check, Status};
 use crate::objects::{Unread, for_each_line};
 
+/// So many of what may be millions are told one by one.
+const EXAMPLES: usize = 20;
+
 /// What one object holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Rows {
@@ -51,9 +54,10 @@ pub(super) struct RowsCheck {
     kind: Kind,
     day: Vec<(Window, Postcode)>,
     rows: u64,
-    /// Minutes of a postcode that have several rows, in words, and how many rows beside the first.
-    repeated: Vec<String>,
+    /// How many minutes of a postcode have several rows, how many rows beside the first, and the first of them in words.
+    repeated: u64,
     further: u64,
+    examples: Vec<String>,
     /// How many rows the aggregator's memory valve has written early.
     partial: u64,
 }
@@ -69,8 +73,9 @@ impl RowsCheck {
             kind,
             day: Vec::new(),
             rows: 0,
-            repeated: Vec::new(),
+            repeated: 0,
             further: 0,
+            examples: Vec::new(),
             partial,
         }
     }
@@ -98,16 +103,18 @@ impl RowsCheck {
         for pair in self.day.chunk_by(|a, b| a == b).filter(|pair| pair.len() > 1) {
             let ((window, postcode), times) = (pair[0], pair.len());
             self.further += times as u64 - 1;
-            self.repeated.push(format!("{postcode} has {times} rows for {window} in aggregates/"));
+            self.repeated += 1;
+            if self.examples.len() < EXAMPLES {
+                self.examples.push(format!("{postcode} has {times} rows for {window} in aggregates/"));
+            }
         }
         self.day.clear();
     }
 
     pub(super) fn finish(mut self) -> Check {
-        let repeated = self.repeated.len() as u64;
         self.check.compared = format!("{} rows in {}/, their sums with the ledger's", self.rows, self.kind);
         if self.further > self.partial {
-            for minute in self.repeated {
+            for minute in self.examples {
                 self.check.find(Status::NotProvable, minute);
             }
             let words = format!(
@@ -125,7 +132,7 @@ impl RowsCheck {
         }
         self.check.numbers.extend([
             ("rows", self.rows),
-            ("repeated", repeated),
+            ("repeated", self.repeated),
             ("further", self.further),
             ("partial", self.partial),
         ]);

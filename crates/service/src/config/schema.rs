@@ -216,6 +216,12 @@ const OURS: [&str; 27] = [
 /// The least that one full batch needs in flight.
 const LARGEST_BATCH: Bytes = Bytes(16 << 20);
 
+/// With less the memory valve would do nothing else.
+const SMALLEST_WINDOWS: Bytes = Bytes(1 << 20);
+
+/// A window's minute, and what it takes for the next events to close it.
+const ALWAYS_OPEN: Duration = Duration::from_secs(300);
+
 pub(super) fn read(layers: Layers, default_port: u16) -> Result<Config, Vec<Mistake>> {
     let mut keys = Keys::new(layers);
     let mut config = declare(&mut keys, default_port);
@@ -229,6 +235,16 @@ pub(super) fn read(layers: Layers, default_port: u16) -> Result<Config, Vec<Mist
     ];
     let distinct = topics.iter().enumerate().all(|(i, topic)| !topics[..i].contains(topic));
     keys.require(distinct, "pipeline.*_topic", "the four topics must have different names");
+    keys.require(
+        pipeline.window.memory_limit >= SMALLEST_WINDOWS,
+        "pipeline.window.memory_limit",
+        "must be at least 1MiB",
+    );
+    keys.require(
+        pipeline.window.max_open >= pipeline.window.grace + ALWAYS_OPEN,
+        "pipeline.window.max_open",
+        "must be at least pipeline.window.grace and five minutes: every window is open for about so long",
+    );
     keys.require(
         !config.shutdown.grace.is_zero(),
         "shutdown.grace",

@@ -1,5 +1,8 @@
 //! What one partition's windows do, case by case: closing, lateness, the guard, idling, and the restore table.
 
+mod repeats;
+mod the_memory_valve;
+
 use std::time::Duration;
 
 use aggregator::resume_point::ResumePoint;
@@ -229,147 +232,6 @@ mod committing {
         let mut windows = fresh();
         event(&mut windows, 1_000);
         assert!(!windows.wants_flush());
-    }
-}
-
-mod repeats {
-    use super::*;
-
-    #[test]
-    fn an_event_that_comes_again_counts_once_while_its_window_is_open() {
-        let mut windows = fresh();
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::Count);
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::Repeat);
-        assert_eq!(event_with_id(&mut windows, 11, 2), Fate::Count);
-        assert_eq!(event(&mut windows, 10), Fate::Count, "without an id every event counts");
-        event(&mut windows, 90);
-        let flush = windows.take_flush();
-        assert_eq!((flush.rows, flush.repeats, flush.resume_point.repeats), (vec![count(0, 3)], 1, 1));
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::Late, "bounded memory has an end");
-    }
-
-    #[test]
-    fn a_repeat_that_is_read_again_is_not_counted_again() {
-        let mut windows = restored(0, ResumePoint { repeats: 7, ..ResumePoint::at(2) });
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::Count);
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::Repeat, "it is one of the seven");
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::Repeat, "this is the eighth");
-        event(&mut windows, 90);
-        assert_eq!(windows.take_flush().resume_point.repeats, 8);
-    }
-}
-
-mod the_memory_valve {
-    use super::*;
-
-    #[test]
-    fn partial_rows_add_up_and_nothing_is_read_again() {
-        let mut windows = fresh();
-        event(&mut windows, 10);
-        event(&mut windows, 11);
-        assert_eq!(windows.relieve(Ids::Keep), 0);
-        windows.check_invariants();
-        let flush = windows.take_flush();
-        assert_eq!(
-            (flush.rows, flush.offset, flush.resume_point),
-            (
-                vec![count(0, 2)],
-                2,
-                ResumePoint {
-                    time: Some(EpochMillis(11_000)),
-                    closed: flush.resume_point.closed,
-                    partial: 1,
-                    ..ResumePoint::at(2)
-                }
-            )
-        );
-        assert_eq!(windows.memory().counts, 0);
-        event(&mut windows, 12);
-        event(&mut windows, 90);
-        assert_eq!(windows.take_flush().rows, [count(0, 1)]);
-    }
-
-    #[test]
-    fn identities_are_kept_and_read_again() {
-        let mut windows = fresh();
-        event_with_id(&mut windows, 10, 1);
-        windows.relieve(Ids::Keep);
-        let flush = windows.take_flush();
-        assert_eq!((flush.rows, flush.offset), (vec![count(0, 1)], 0));
-        assert_eq!((flush.resume_point.flushed, flush.resume_point.open), (1, 0));
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::Repeat);
-
-        let mut again = restored(flush.offset, flush.resume_point);
-        assert_eq!(event_with_id(&mut again, 10, 1), Fate::RebuildIds);
-        assert_eq!(event_with_id(&mut again, 10, 1), Fate::Repeat);
-        assert_eq!(event_with_id(&mut again, 10, 2), Fate::Count);
-        event(&mut again, 90);
-        assert_eq!(again.take_flush().rows, [count(0, 1)]);
-    }
-
-    #[test]
-    fn dropped_identities_are_not_read_again() {
-        let mut windows = fresh();
-        event_with_id(&mut windows, 10, 1);
-        assert_eq!(windows.relieve(Ids::Drop), 1);
-        windows.check_invariants();
-        let flush = windows.take_flush();
-        assert_eq!((flush.offset, flush.resume_point.flushed), (1, 0));
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::Count, "which is what the metric is for");
-    }
-
-    #[test]
-    fn during_a_replay_it_lets_out_what_was_read_so_far() {
-        let mut windows = restored(0, ResumePoint::at(3));
-        event(&mut windows, 10);
-        windows.relieve(Ids::Keep);
-        let flush = windows.take_flush();
-        assert_eq!((flush.rows, flush.offset, flush.resume_point.next), (vec![count(0, 1)], 1, 3));
-        assert_eq!(event(&mut windows, 11), Fate::Count);
-    }
-
-    #[test]
-    fn during_a_replay_it_counts_nothing_again_that_was_let_out_before() {
-        let mut windows = restored(0, ResumePoint { flushed: 2, ..ResumePoint::at(2) });
-        windows.relieve(Ids::Keep);
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::RebuildIds);
-    }
-
-    #[test]
-    fn a_window_that_closes_with_nothing_but_identities_moves_the_offset() {
-        let mut windows = fresh();
-        event_with_id(&mut windows, 10, 1);
-        windows.relieve(Ids::Keep);
-        assert_eq!(windows.take_flush().offset, 0);
-        assert_eq!(event_with_id(&mut windows, 10, 1), Fate::Repeat);
-        assert!(!windows.wants_flush());
-        event(&mut windows, 90);
-        assert!(windows.wants_flush());
-        let flush = windows.take_flush();
-        assert_eq!((flush.rows, flush.offset, flush.repeats), (vec![], 2, 1));
-    }
-
-    #[test]
-    fn record_time_says_how_long_a_window_may_be_open() {
-        let mut windows = fresh();
-        event_ingested_at(&mut windows, 10, 1_000);
-        event_ingested_at(&mut windows, 10, 4_600);
-        assert!(!windows.is_open_too_long());
-        event_ingested_at(&mut windows, 10, 4_601);
-        assert!(windows.is_open_too_long());
-        windows.relieve(Ids::Drop);
-        assert!(!windows.is_open_too_long());
-    }
-
-    #[test]
-    fn every_entry_is_charged() {
-        let mut windows = fresh();
-        let empty = windows.memory();
-        event(&mut windows, 10);
-        let counted = windows.memory();
-        assert!(counted.counts > empty.counts && counted.ids == 0);
-        event_with_id(&mut windows, 10, 1);
-        assert!(windows.memory().ids > 0 && windows.memory().counts == counted.counts);
     }
 }
 

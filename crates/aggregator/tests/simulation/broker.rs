@@ -32,6 +32,8 @@ pub(crate) struct Broker {
     pub(crate) output: Output,
     /// Of each partition, how many records are in the output.
     written: Vec<u64>,
+    /// Commits that do not account for every record.
+    pub(crate) unbalanced: Vec<String>,
 }
 
 /// What a reader of committed records sees.
@@ -55,6 +57,7 @@ impl Broker {
             expelled: vec![0; members],
             output: Output::default(),
             written: vec![0; partitions],
+            unbalanced: Vec::new(),
         }
     }
 
@@ -98,10 +101,12 @@ impl Broker {
     }
 
     /// Of every record that was read it is known what became of it, at any moment.
-    fn check_balance(&self, partition: usize, point: &ResumePoint) {
+    fn check_balance(&mut self, partition: usize, point: &ResumePoint) {
         if let Some(records) = self.logs[partition].all_before(point.next) {
             let accounted = self.written[partition] + point.open + point.repeats;
-            assert_eq!(accounted, records, "partition {partition}: {point:?}");
+            if accounted != records {
+                self.unbalanced.push(format!("{accounted} of {records} records of {partition}: {point:?}"));
+            }
         }
     }
 

@@ -110,6 +110,7 @@ fn event_id(record: &Record) -> Option<(Window, u8)> {
 /// What an auditor sees, who cannot tell one record from the other.
 pub(crate) fn the_balance_is_even(cluster: &Cluster) -> Result<(), TestCaseError> {
     let broker = &cluster.broker;
+    prop_assert!(broker.unbalanced.is_empty(), "{:?}", broker.unbalanced);
     let counts = broker.output.aggregates.iter().chain(&broker.output.late).map(|row| row.pageview_count);
     let points = || (0..PARTITIONS).map(|partition| broker.resume_point(partition));
     let dead: u64 = points().map(|point| point.dead).sum();

@@ -19,8 +19,8 @@ async fn counts_that_are_written_early_add_up_over_kill_9() -> Result<()> {
     let options = options.env("PAGEVIEW_KAFKA__STATIC_MEMBERSHIP", "true");
     let options = options.env("PAGEVIEW_PIPELINE__WINDOW__MEMORY_LIMIT", "1MiB");
     let stack = Stack::start(options).await?;
-    // Until it is told to stop. A minute of the events passes in three seconds.
-    let load = ["--rate", "10000", "--duration", "200s", "--batch", "200", "--history", "66m"];
+    // Until it is told to stop. A minute of the events passes in six seconds, and holds several times as much.
+    let load = ["--rate", "10000", "--duration", "200s", "--batch", "200", "--history", "33m"];
     let events = ["--postcodes", "100000", "--ids", "--late", "1"];
     let load = Load::start(&stack, "valve", &[&load[..], &events].concat()).await?;
     for number in (1..=AGGREGATORS).chain(1..=AGGREGATORS) {

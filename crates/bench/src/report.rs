@@ -193,7 +193,7 @@ mod tests {
         let text = results.targets();
         assert!(text.contains("| at least 8 times the events/s of Kafka Streams | 10.000 | met |"), "{text}");
         assert!(text.contains("| at most a tenth of the CPU of Kafka Streams | 0.100 | met |"), "{text}");
-        assert!(text.contains("| peak RSS below 150 MB | 160.000 | **missed** |"), "{text}");
+        assert!(text.contains("| peak RSS below 150 MB, in MB | 160.000 | **missed** |"), "{text}");
         assert_eq!(text.lines().count(), 5);
     }
 }

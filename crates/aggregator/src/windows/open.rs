@@ -25,9 +25,31 @@ pub(super) struct OpenWindows {
     windows: BTreeMap<Window, OpenWindow>,
     events: u64,
     keys: usize,
+    identified: Identified,
+}
+
+/// How many identities there are, in how many windows.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Identified {
     ids: usize,
-    /// Windows that have identities in them.
-    with_ids: usize,
+    windows: usize,
+}
+
+impl Identified {
+    /// Takes `identity` into a window's `ids`; `false` if it is there already.
+    fn learn(&mut self, ids: &mut HashSet<Identity, RandomState>, identity: Identity) -> bool {
+        let is_new = ids.insert(identity);
+        self.ids += usize::from(is_new);
+        self.windows += usize::from(is_new && ids.len() == 1);
+        is_new
+    }
+
+    fn of<'a>(windows: impl Iterator<Item = &'a OpenWindow>) -> Self {
+        windows.filter(|open| !open.ids.is_empty()).fold(Self::default(), |sum, open| Self {
+            ids: sum.ids + open.ids.len(),
+            windows: sum.windows + 1,
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -49,12 +71,10 @@ impl OpenWindows {
     /// an event that is in the window already.
     pub(super) fn count(&mut self, window: Window, event: &Event, mark: Mark) -> bool {
         let open = self.windows.entry(window).or_insert_with(|| OpenWindow::at(mark));
-        if let Some(identity) = event.identity {
-            if !open.ids.insert(identity) {
-                return false;
-            }
-            self.ids += 1;
-            self.with_ids += usize::from(open.ids.len() == 1);
+        if let Some(identity) = event.identity
+            && !self.identified.learn(&mut open.ids, identity)
+        {
+            return false;
         }
         match open.counts.entry(event.postcode) {
             Entry::Occupied(count) => *count.into_mut() += 1,
@@ -71,10 +91,7 @@ impl OpenWindows {
     pub(super) fn rebuild(&mut self, window: Window, event: &Event, mark: Mark) {
         if let Some(identity) = event.identity {
             let open = self.windows.entry(window).or_insert_with(|| OpenWindow::at(mark));
-            if open.ids.insert(identity) {
-                self.ids += 1;
-                self.with_ids += usize::from(open.ids.len() == 1);
-            }
+            self.identified.learn(&mut open.ids, identity);
         }
     }
 
@@ -88,8 +105,8 @@ impl OpenWindows {
             }
             let open = entry.remove();
             self.keys -= open.counts.len();
-            self.ids -= open.ids.len();
-            self.with_ids -= usize::from(!open.ids.is_empty());
+            self.identified.ids -= open.ids.len();
+            self.identified.windows -= usize::from(!open.ids.is_empty());
             for (postcode, pageview_count) in open.counts {
                 self.events -= pageview_count;
                 rows.push(PageviewAggregate { postcode, window_start: window, pageview_count });
@@ -109,8 +126,7 @@ impl OpenWindows {
             ids == Ids::Keep && !open.ids.is_empty()
         });
         (self.events, self.keys) = (0, 0);
-        self.ids = self.windows.values().map(|open| open.ids.len()).sum();
-        self.with_ids = self.windows.len();
+        self.identified = Identified::of(self.windows.values());
     }
 
     /// The first record that an open window still needs.
@@ -145,16 +161,17 @@ impl OpenWindows {
 
     /// How many identities they hold.
     pub(super) const fn ids(&self) -> usize {
-        self.ids
+        self.identified.ids
     }
 
     /// What they take. Each entry is charged as in a table that has just doubled, which is the most that it can take; a
     /// window is charged to what keeps it.
     pub(super) fn memory(&self) -> Memory {
         const WINDOW: usize = 512;
+        let Identified { ids, windows } = self.identified;
         Memory {
-            counts: (self.windows.len() - self.with_ids) * WINDOW + self.keys * in_table::<(Postcode, u64)>(),
-            ids: self.with_ids * WINDOW + self.ids * in_table::<Identity>(),
+            counts: (self.windows.len() - windows) * WINDOW + self.keys * in_table::<(Postcode, u64)>(),
+            ids: windows * WINDOW + ids * in_table::<Identity>(),
         }
     }
 
@@ -165,9 +182,7 @@ impl OpenWindows {
         let counts = || all().flat_map(|open| open.counts.values());
         assert_eq!(counts().sum::<u64>(), self.events, "the running total is the sum of the counts");
         assert_eq!(counts().count(), self.keys, "every count is charged");
-        assert_eq!(all().map(|open| open.ids.len()).sum::<usize>(), self.ids, "every identity is charged");
-        let with_ids = all().filter(|open| !open.ids.is_empty()).count();
-        assert_eq!(with_ids, self.with_ids, "every window is charged once");
+        assert_eq!(Identified::of(all()), self.identified, "every identity is charged, and its window");
         let is_empty = |open: &OpenWindow| open.counts.is_empty() && open.ids.is_empty();
         assert!(!all().any(is_empty), "a window is open because something is in it");
         assert!(counts().all(|count| *count > 0), "no count is zero");

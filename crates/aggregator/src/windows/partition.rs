@@ -1,5 +1,7 @@
 //! Stream time, closing, lateness and the resume point of one partition.
 
+mod invariants;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -59,9 +61,8 @@ pub struct PartitionWindows {
     next: i64,
     /// Records below have their counts in the output, if their windows are open.
     flushed: i64,
-    /// Events that were counted as open when `next` was committed, and are still to be read again; `None` once the log
-    /// has turned out to have lost some.
-    owed: Option<u64>,
+    /// Events that were counted as open when `next` was committed, and are still to be read again.
+    owed: u64,
     /// The timestamp of the last record read.
     last_timestamp: Option<EpochMillis>,
     closed: Option<EpochSeconds>,
@@ -101,7 +102,7 @@ impl PartitionWindows {
             position: offset.max(log.start).min(log.end),
             next,
             flushed: point.flushed.min(next),
-            owed: (missed == 0 && truncated == 0).then_some(point.open),
+            owed: point.open,
             last_timestamp: None,
             closed: point.closed,
             time: point.time,
@@ -150,29 +151,26 @@ impl PartitionWindows {
             Fate::Count => {
                 let counted = self.open.count(window, event, mark);
                 self.keep_account(place, counted);
-                if counted { Fate::Count } else { Fate::Repeat }
+                if !counted {
+                    return Fate::Repeat;
+                }
             }
-            Fate::RebuildIds => {
-                self.open.rebuild(window, event, mark);
-                fate
-            }
-            Fate::Late => {
-                *self.late.entry((window, event.postcode)).or_default() += 1;
-                fate
-            }
-            Fate::Repeat | Fate::Skip | Fate::DeadLetter(_) => fate,
+            Fate::RebuildIds => self.open.rebuild(window, event, mark),
+            Fate::Late => *self.late.entry((window, event.postcode)).or_default() += 1,
+            Fate::Repeat | Fate::Skip | Fate::DeadLetter(_) => {}
         }
+        fate
     }
 
     /// Every record below the committed `next` is in the output, open, or a repeat, at any moment. What is read again has
     /// been accounted for; but a repeat whose identity the valve has dropped meanwhile is counted now, and no repeat any
     /// more.
     fn keep_account(&mut self, place: Place, counted: bool) {
-        match (place, counted, &mut self.owed) {
-            (Place::Fresh, false, _) => self.repeated += 1,
-            (Place::Fresh, true, _) | (_, false, _) | (_, true, None) => {}
-            (_, true, Some(0)) => self.repeats = self.repeats.saturating_sub(1),
-            (_, true, Some(owed)) => *owed -= 1,
+        match (place, counted) {
+            (Place::Fresh, true) | (Place::BelowFlushed | Place::BelowNext, false) => {}
+            (Place::Fresh, false) => self.repeated += 1,
+            (Place::BelowFlushed | Place::BelowNext, true) if self.owed > 0 => self.owed -= 1,
+            (Place::BelowFlushed | Place::BelowNext, true) => self.repeats = self.repeats.saturating_sub(1),
         }
     }
 
@@ -194,9 +192,6 @@ impl PartitionWindows {
         }
         let missed = log.start.abs_diff(self.position);
         self.moved = true;
-        if self.is_replaying() {
-            self.owed = None;
-        }
         self.skip_to(log.start);
         Some(missed)
     }
@@ -301,7 +296,7 @@ impl PartitionWindows {
                 closed: self.closed,
                 time: self.time,
                 flushed: self.flushed,
-                open: self.open.events() + self.owed.unwrap_or(0),
+                open: self.open.events() + self.owed,
                 repeats: self.repeats,
                 dead: self.dead,
                 partial: self.partial,
@@ -371,9 +366,8 @@ impl PartitionWindows {
     /// From here on stream time and the current grace decide, so a grace that changed loses nothing.
     fn close_if_caught_up(&mut self) {
         if !self.is_replaying() {
-            // What was open was not known for as long as nobody knew how much of it the log had lost.
-            self.moved |= self.owed.is_none();
-            self.owed = Some(0);
+            // What is not there to be read again, the log has lost: no audit must take it for open.
+            self.moved |= std::mem::take(&mut self.owed) > 0;
             self.close_by_stream_time();
         }
     }
@@ -392,27 +386,5 @@ impl PartitionWindows {
             // A window may have nothing but identities left, and pins the offset all the same.
             self.moved |= self.open.close_through(end, &mut self.rows);
         }
-    }
-
-    /// What holds between any two calls.
-    ///
-    /// # Panics
-    /// When it does not.
-    pub fn check_invariants(&self) {
-        self.open.check_invariants();
-        let lowest_end = self.open.lowest_end();
-        assert!(lowest_end.is_none_or(|end| Some(end) > self.closed), "no closed window is open");
-        let first = self.open.first_needed().map(|first| first.offset);
-        assert!(first.is_none_or(|first| first < self.position), "an open window has been read from");
-        assert!(self.flushed <= self.position.max(self.next), "what was flushed was read");
-        let counts_or_ids = self.open.ids() > 0 || first.is_none_or(|first| first >= self.flushed);
-        assert!(counts_or_ids, "what was flushed is read again for its identities only");
-        assert!(self.late.is_empty() || !self.is_replaying(), "a replay finds nothing late");
-        assert!(
-            self.dead_letters + self.repeated == 0 || !self.is_replaying(),
-            "a replay decides nothing anew"
-        );
-        let late_is_closed = |(window, _): &(Window, Postcode)| Some(window.end()) <= self.closed;
-        assert!(self.late.keys().all(late_is_closed), "an event is late for a closed window only");
     }
 }

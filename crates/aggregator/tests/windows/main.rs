@@ -2,6 +2,7 @@
 
 mod repeats;
 mod the_memory_valve;
+mod the_restore_table;
 
 use std::time::Duration;
 
@@ -235,76 +236,6 @@ mod committing {
     }
 }
 
-/// One test a cell: `next` is 100, `flushed` 50, `closed` 120 s.
-mod the_restore_table {
-    use super::*;
-
-    const CLOSED: i64 = 90;
-    const OPEN: i64 = 130;
-
-    fn at(position: i64) -> PartitionWindows {
-        let point = ResumePoint {
-            closed: Some(EpochSeconds(120)),
-            time: Some(EpochMillis(150_000)),
-            flushed: 50,
-            ..ResumePoint::at(100)
-        };
-        let mut windows = restored(0, point);
-        windows.skip_to(position);
-        windows
-    }
-
-    #[test]
-    fn below_next_what_cannot_be_counted_is_gone_already() {
-        let mut windows = at(60);
-        assert_eq!(windows.push(60, EpochMillis(0), Err(Reason::MalformedJson)), Fate::Skip);
-        assert_eq!(event_ingested_at(&mut windows, OPEN + 10_000, OPEN), Fate::Skip, "over the guard");
-        assert!(!windows.wants_flush());
-    }
-
-    #[test]
-    fn below_next_what_belongs_to_a_closed_window_is_gone_already() {
-        for position in [10, 60] {
-            let mut windows = at(position);
-            assert_eq!(event(&mut windows, CLOSED), Fate::Skip);
-            assert!(!windows.wants_flush());
-        }
-    }
-
-    #[test]
-    fn below_flushed_an_open_window_has_its_count_in_the_output() {
-        let mut windows = at(49);
-        assert_eq!(event(&mut windows, OPEN), Fate::RebuildIds);
-        assert_eq!(windows.take_flush().resume_point.open, 0);
-    }
-
-    #[test]
-    fn from_flushed_on_an_open_window_is_counted() {
-        let mut windows = at(50);
-        assert_eq!(event(&mut windows, OPEN), Fate::Count);
-        let flush = windows.take_flush();
-        assert_eq!((flush.offset, flush.resume_point.open), (50, 1));
-    }
-
-    #[test]
-    fn from_next_on_what_cannot_be_counted_is_a_dead_letter() {
-        let mut windows = at(100);
-        let fate = windows.push(100, EpochMillis(0), Err(Reason::MalformedJson));
-        assert_eq!(fate, Fate::DeadLetter(Reason::MalformedJson));
-    }
-
-    #[test]
-    fn from_next_on_what_belongs_to_a_closed_window_is_late() {
-        assert_eq!(event(&mut at(99), CLOSED), Fate::Skip);
-        assert_eq!(event(&mut at(100), CLOSED), Fate::Late);
-    }
-
-    #[test]
-    fn from_next_on_an_open_window_is_counted() {
-        assert_eq!(event(&mut at(100), OPEN), Fate::Count);
-    }
-}
-
 mod restoring {
     use super::*;
 
@@ -349,6 +280,17 @@ mod restoring {
         let Restored { windows, missed, truncated } = PartitionWindows::restore(30, point, log, LIMITS);
         assert_eq!((windows.position(), missed, truncated), (40, 10, 0));
         assert!(windows.is_replaying());
+    }
+
+    #[test]
+    fn what_the_log_has_lost_of_open_windows_is_open_no_more_once_the_replay_is_over() {
+        let log = LogBounds { start: 1, end: 100 };
+        let point = ResumePoint { open: 2, ..ResumePoint::at(2) };
+        let mut windows = PartitionWindows::restore(0, point, log, LIMITS).windows;
+        assert_eq!(windows.take_flush().resume_point.open, 2, "nobody knows yet whose record is gone");
+        event(&mut windows, 10);
+        assert!(windows.wants_flush(), "or an audit would wait for the window's end");
+        assert_eq!(windows.take_flush().resume_point.open, 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod keys;
 mod layers;
+mod rules;
 mod schema;
 mod setting;
 

@@ -9,6 +9,7 @@ use model::topic;
 
 use super::keys::{Keys, Mistake, Reference, is_secret};
 use super::layers::Layers;
+use super::rules;
 use super::setting::{Bytes, GroupProtocol};
 
 /// The configuration of a process.
@@ -213,64 +214,10 @@ const OURS: [&str; 27] = [
     "transactional.id",
 ];
 
-/// The least that one full batch needs in flight.
-const LARGEST_BATCH: Bytes = Bytes(16 << 20);
-
-/// With less the memory valve would do nothing else.
-const SMALLEST_WINDOWS: Bytes = Bytes(1 << 20);
-
-/// A window's minute, and what it takes for the next events to close it.
-const ALWAYS_OPEN: Duration = Duration::from_secs(300);
-
 pub(super) fn read(layers: Layers, default_port: u16) -> Result<Config, Vec<Mistake>> {
     let mut keys = Keys::new(layers);
     let mut config = declare(&mut keys, default_port);
-    let pipeline = &config.pipeline;
-    keys.require(pipeline.threads >= 1, "pipeline.stream.threads", "must be at least 1");
-    let topics = [
-        &pipeline.pageviews_topic,
-        &pipeline.aggregates_topic,
-        &pipeline.late_topic,
-        &pipeline.dead_letters_topic,
-    ];
-    let distinct = topics.iter().enumerate().all(|(i, topic)| !topics[..i].contains(topic));
-    keys.require(distinct, "pipeline.*_topic", "the four topics must have different names");
-    keys.require(
-        pipeline.window.memory_limit >= SMALLEST_WINDOWS,
-        "pipeline.window.memory_limit",
-        "must be at least 1MiB",
-    );
-    keys.require(
-        pipeline.window.max_open >= pipeline.window.grace + ALWAYS_OPEN,
-        "pipeline.window.max_open",
-        "must be at least pipeline.window.grace and five minutes: every window is open for about so long",
-    );
-    keys.require(
-        !config.shutdown.grace.is_zero(),
-        "shutdown.grace",
-        "must not be zero: nothing could be finished",
-    );
-    keys.require(
-        config.shutdown.drain_delay < config.shutdown.grace,
-        "shutdown.drain_delay",
-        "must be shorter than shutdown.grace, which it is part of",
-    );
-    keys.require(
-        config.ingest.max_in_flight_bytes >= LARGEST_BATCH,
-        "ingest.max_in_flight_bytes",
-        "must be at least 16MiB: one batch of 8 MiB and what Kafka's client keeps beside it must fit",
-    );
-    keys.require(
-        is_bucket_name(&config.aws.bucket),
-        "aws.s3.bucket_name",
-        "must be 3 to 63 lower-case letters, digits, dots and hyphens",
-    );
-    let is_url = |text: &String| text.starts_with("http://") || text.starts_with("https://");
-    keys.require(
-        config.aws.endpoint_override.as_ref().is_none_or(is_url),
-        "aws.s3.endpoint_override",
-        "must be a URL, such as http://localhost:4566",
-    );
+    rules::check(&mut keys, &config);
     config.effective = keys.finish()?;
     for (key, value) in &mut config.effective {
         if key == "server.port" && value.is_empty() {
@@ -278,12 +225,6 @@ pub(super) fn read(layers: Layers, default_port: u16) -> Result<Config, Vec<Mist
         }
     }
     Ok(config)
-}
-
-/// The rules for general purpose buckets (Amazon S3 User Guide), as far as they are about characters.
-fn is_bucket_name(name: &str) -> bool {
-    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
-    (3..=63).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 /// Every key, in the order of the documentation.

@@ -81,7 +81,8 @@ impl<'a> Aggregator<'a> {
         let wait = async {
             loop {
                 if let Ok(text) = self.arena.get(&url).await {
-                    let now = sum(&text, name);
+                    let now =
+                        stack::metric_sum(&text, name).with_context(|| format!("{name} is no number"))?;
                     // After a rebalance some are read twice, and the time says nothing any more.
                     ensure!(now <= total as f64, "{name} is {now}, more than the {total} that there are");
                     if now == total as f64 {
@@ -92,23 +93,5 @@ impl<'a> Aggregator<'a> {
             }
         };
         tokio::time::timeout(LIMIT, wait).await.with_context(|| format!("{name} did not come to {total}"))?
-    }
-}
-
-/// The sum over all labels of a metric in Prometheus' text; zero where it is not there yet.
-fn sum(text: &str, name: &str) -> f64 {
-    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
-    let values = samples.filter(|rest| rest.starts_with([' ', '{']));
-    values.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_metric_is_summed_over_its_labels() {
-        let text = "# TYPE a counter\na{t=\"0\"} 1\na{t=\"1\"} 2.5\na_b 9\nab 9\nc 4\n";
-        assert_eq!((sum(text, "a"), sum(text, "c"), sum(text, "d")), (3.5, 4.0, 0.0));
     }
 }

@@ -10,12 +10,7 @@ use stack::{Service, Stack};
 pub async fn metric(stack: &Stack, service: Service, number: u16, name: &str) -> Result<u64> {
     let response = reqwest::get(format!("{}/metrics", stack.management_url(service, number))).await?;
     let text = response.error_for_status()?.text().await?;
-    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
-    let samples = samples.filter(|rest| rest.starts_with([' ', '{']));
-    let value = |sample: &str| sample.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
-    let values: Option<Vec<f64>> = samples.map(value).collect();
-    let values = values.with_context(|| format!("{name} is no number in {text}"))?;
-    let sum: f64 = values.iter().sum();
+    let sum = stack::metric_sum(&text, name).with_context(|| format!("{name} is no number in {text}"))?;
     ensure!(sum >= 0.0, "{name} is {sum}");
     Ok(sum as u64)
 }

@@ -70,15 +70,14 @@ impl Cache {
     async fn jars(
         &self,
         name: &str,
-        jars: &[Jar<'_>],
+        jars: &[Jar<'_>; 3],
         launcher: &Launcher,
         home: &Home,
         journal: &Journal,
     ) -> Result<PathBuf> {
-        let proof = jars.first().map(|jar| format!("libs/{}-{}.jar", jar.artifact, jar.version));
         let entry = Entry {
             folder: self.root.join(name),
-            proof: proof.unwrap_or_else(|| "libs".into()),
+            proof: format!("libs/{}-{}.jar", jars[0].artifact, jars[0].version),
             title: format!("fetch {name}"),
         };
         let fetch = async |folder: &Path, step: &Step| {

@@ -1,17 +1,16 @@
 //! Fills a topic, as fast as Kafka takes it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
+use cli::progress::Progress;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
 
 use crate::events::Recipe;
-use crate::progress::Progress;
 use crate::tally::Tally;
 use crate::topics::PARTITIONS;
 
@@ -21,10 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Writes the events of `recipe` to `topic` in their order, and returns what they add up to.
 pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Result<Tally> {
-    let deliveries = Deliveries::default();
-    let producer = producer(bootstrap, deliveries.clone())?;
+    let producer = producer(bootstrap)?;
     let mut tally = Tally::new(recipe, PARTITIONS)?;
-    let mut progress = Progress::new(recipe.events, &format!("fill {topic}"));
+    let mut progress = Progress::new(recipe.events);
     let mut json = Vec::new();
     for index in 0..recipe.events {
         let event = recipe.event(index);
@@ -38,18 +36,16 @@ pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Res
         send(&producer, record)?;
         if index % STRIDE == 0 {
             producer.poll(Duration::ZERO);
-            progress.update(index);
+            progress.update(index, || format!("fill {topic}: {index} of {}", recipe.events));
         }
     }
-    producer.flush(PATIENCE)?;
-    let failed = deliveries.failed.load(Ordering::Relaxed);
-    ensure!(failed == 0, "{failed} events could not be written to topic {topic}");
+    finish(&producer, topic)?;
     Ok(tally)
 }
 
 /// Writes one record that is no event to each partition.
 pub(crate) fn spoil(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Result<()> {
-    let producer = producer(bootstrap, Deliveries::default())?;
+    let producer = producer(bootstrap)?;
     let last = recipe.start.plus(recipe.span).0;
     for partition in 0..PARTITIONS {
         send(
@@ -57,15 +53,23 @@ pub(crate) fn spoil(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Re
             BaseRecord::to(topic).partition(partition).key("").payload(b"no event").timestamp(last),
         )?;
     }
-    Ok(producer.flush(PATIENCE)?)
+    finish(&producer, topic)
 }
 
-fn producer(bootstrap: &str, deliveries: Deliveries) -> anyhow::Result<BaseProducer<Deliveries>> {
+/// Waits until Kafka has everything.
+fn finish(producer: &BaseProducer<Deliveries>, topic: &str) -> anyhow::Result<()> {
+    producer.flush(PATIENCE)?;
+    let failed = producer.context().failed.load(Ordering::Relaxed);
+    ensure!(failed == 0, "{failed} records could not be written to topic {topic}");
+    Ok(())
+}
+
+fn producer(bootstrap: &str) -> anyhow::Result<BaseProducer<Deliveries>> {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", bootstrap).set("enable.idempotence", "true");
     client.set("compression.type", "lz4").set("linger.ms", "20");
     client.set("queue.buffering.max.kbytes", "262144");
-    Ok(client.create_with_context(deliveries)?)
+    Ok(client.create_with_context(Deliveries::default())?)
 }
 
 fn send<K, P>(producer: &BaseProducer<Deliveries>, mut record: BaseRecord<'_, K, P>) -> anyhow::Result<()>
@@ -85,9 +89,9 @@ where
     }
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Deliveries {
-    failed: Arc<AtomicU64>,
+    failed: AtomicU64,
 }
 
 impl ClientContext for Deliveries {}

@@ -12,7 +12,6 @@ mod partition;
 mod tally;
 
 mod fill;
-mod progress;
 mod topics;
 
 mod aggregator;

@@ -43,8 +43,9 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<String> {
         _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
         measured = measure(arguments, &arena) => measured,
     };
-    arena.broker.stop().await?;
+    let stopped = arena.broker.stop().await;
     let results = measured.with_context(logs)?;
+    stopped?;
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     Ok(format!("{machine}; {} rounds\n\n{}", arguments.rounds, results.to_markdown()))
 }

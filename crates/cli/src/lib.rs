@@ -16,7 +16,7 @@ mod generate;
 mod kafka;
 mod objects;
 mod output;
-mod progress;
+pub mod progress;
 mod receipts;
 mod topics;
 mod verdict;

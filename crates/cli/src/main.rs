@@ -10,10 +10,7 @@ use service::exit;
 async fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { exit::USAGE } else { exit::GOOD }.into();
-        }
+        Err(error) => return exit::unparsed(&error),
     };
     match cli::run(arguments).await {
         Ok(verdict) => verdict.exit_code().into(),

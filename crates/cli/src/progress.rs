@@ -11,14 +11,16 @@ use service::clock::monotonic;
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// One piece of work. What it drew on a terminal is gone when it is dropped.
-pub(crate) struct Progress {
+#[derive(Debug)]
+pub struct Progress {
     bar: Option<ProgressBar>,
     next_line: Instant,
 }
 
 impl Progress {
     /// Work of `total` units; zero if that is not known.
-    pub(crate) fn new(total: u64) -> Self {
+    #[must_use]
+    pub fn new(total: u64) -> Self {
         let style = if total == 0 { "{spinner} {elapsed} {msg}" } else { "{wide_bar} {percent:>3} %  {msg}" };
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
@@ -30,7 +32,7 @@ impl Progress {
     }
 
     /// `done` units are done; `message` says more.
-    pub(crate) fn update(&mut self, done: u64, message: impl FnOnce() -> String) {
+    pub fn update(&mut self, done: u64, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_message(message());
             bar.set_position(done);

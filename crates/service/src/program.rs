@@ -28,6 +28,13 @@ pub mod exit {
     pub const UNREACHABLE: u8 = 2;
     /// Wrong usage or configuration (`EX_USAGE` of BSD's sysexits).
     pub const USAGE: u8 = 64;
+
+    /// Says why a command line is not taken, or what was asked for, and tells the exit code.
+    #[must_use]
+    pub fn unparsed(error: &clap::Error) -> std::process::ExitCode {
+        let _ = error.print();
+        if error.use_stderr() { USAGE } else { GOOD }.into()
+    }
 }
 
 /// What makes one service differ from another, before it runs.
@@ -79,10 +86,7 @@ where
 {
     let arguments = match command(program).try_get_matches() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { exit::USAGE } else { exit::GOOD }.into();
-        }
+        Err(error) => return exit::unparsed(&error),
     };
     let file = arguments.get_one::<PathBuf>("config");
     let config = match Config::load(file.map(PathBuf::as_path), program.default_port) {

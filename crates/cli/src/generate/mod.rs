@@ -63,8 +63,8 @@ pub(crate) struct Options {
     /// How far an event's timestamp may be behind the time it is sent
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     disorder: Duration,
-    /// Send the pageviews of this long ago up to the last full minute, in their order, instead of those of now: all their
-    /// windows close as soon as the load has ended
+    /// Send the pageviews of this long ago up to the last full minute, in their order, instead of those of now: their
+    /// windows close one after the other, and the last once pipeline.window.idle_timeout has passed
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     history: Option<Duration>,
     /// Percentage of events that are 10 to 60 minutes old

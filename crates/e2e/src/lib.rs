@@ -86,6 +86,19 @@ pub async fn counts(stack: &Stack) -> Result<Value> {
     serde_json::from_slice(&output.stdout).context("counts --json wrote no JSON")
 }
 
+/// Ends `load` in order, and has both judges look at what has become of it: the audit, with its receipts, and the recount.
+/// For events that are all different.
+///
+/// # Errors
+/// When one of them finds something.
+pub async fn conclude(stack: &Stack, load: Load) -> Result<Report> {
+    let report = load.stop(stack).await?;
+    println!("{}", report.text);
+    println!("{}", audit(stack, report.receipts()).await?);
+    println!("{:?}", recount(stack).await?);
+    Ok(report)
+}
+
 /// The promise, as the audit judges it once the pipeline is quiet and every window is closed: every accepted event in
 /// `receipts` is in `raw/` once and counted once.
 ///

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Load, audit, eventually, for_a_while, metric, options, recount};
+use e2e::{Load, conclude, eventually, for_a_while, metric, options};
 use stack::{Process, Service, Stack};
 
 const AGGREGATORS: u16 = 3;
@@ -25,10 +25,7 @@ async fn a_rolling_restart_under_load_fails_no_request_moves_no_partition_and_lo
     let load = ["--rate", "10000", "--duration", "120s", "--batch", "50", "--history", "24m"];
     let load = Load::start(&stack, "graceful", &load).await?;
     tokio::try_join!(restart_ingest_apis(&stack), restart_aggregators(&stack))?;
-    let report = load.stop(&stack).await?;
-    println!("{}", report.text);
-    println!("{}", audit(&stack, report.receipts()).await?);
-    println!("{:?}", recount(&stack).await?);
+    let report = conclude(&stack, load).await?;
     // No 5xx, no connection that was reset, no request without an answer.
     ensure!(
         report.outcomes.keys().eq(["accepted 202"]),

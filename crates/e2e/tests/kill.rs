@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Load, audit, for_a_while, length, options, recount, seed, sums};
+use e2e::{Load, conclude, for_a_while, length, options, seed, sums};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -55,12 +55,8 @@ async fn kill_9_and_rebalances_at_random_moments_lose_and_double_nothing() -> Re
     let load = start_load(&stack, time * 2, seed).await?;
     let blows = break_for(&mut stack, time, StdRng::seed_from_u64(seed)).await?;
     let counted = sums(&stack).await?.values().sum::<u64>();
-    let report = load.stop(&stack).await?;
-    println!("{}", report.text);
-
     stack.wait_ready().await?;
-    println!("{}", audit(&stack, report.receipts()).await?);
-    println!("{:?}", recount(&stack).await?);
+    conclude(&stack, load).await?;
     for (blow, times) in &blows {
         println!("{blow}: {times} times in {time:?}");
         ensure!(*times >= time.as_secs() / 15, "{blow}: {times} times only");

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{Load, audit, for_a_while, options, recount};
+use e2e::{Load, conclude, for_a_while, options};
 use stack::{Service, Stack};
 
 #[tokio::test]
@@ -21,10 +21,7 @@ async fn aggregator_and_sink_go_from_one_to_three_and_back() -> Result<()> {
             stack.scale(service, replicas).await?;
         }
     }
-    let report = load.stop(&stack).await?;
-    println!("{}", report.text);
-    println!("{}", audit(&stack, report.receipts()).await?);
-    println!("{:?}", recount(&stack).await?);
+    conclude(&stack, load).await?;
     stack.stop().await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Ends, Load, at_some_moment, audit, eventually, for_a_while, metric, options, recount};
+use e2e::{Ends, Load, at_some_moment, conclude, eventually, for_a_while, metric, options};
 use model::topic;
 use stack::{Service, Signal, Stack};
 use tokio::time::Instant;
@@ -45,10 +45,7 @@ async fn zombies_change_nothing_and_an_open_transaction_holds_nobody_up_for_long
     }
     shared(&stack, [1, 2, 4]).await?;
 
-    let report = load.stop(&stack).await?;
-    println!("{}", report.text);
-    println!("{}", audit(&stack, report.receipts()).await?);
-    println!("{:?}", recount(&stack).await?);
+    conclude(&stack, load).await?;
     stack.stop().await?;
     Ok(())
 }

@@ -35,7 +35,7 @@ pub(crate) enum Unread {
 
 /// The bucket of the configuration, if it is there.
 pub(crate) async fn bucket(config: &Config) -> anyhow::Result<Bucket> {
-    let bucket = Bucket::connect(&config.aws).await;
+    let bucket = Bucket::connect(config).await;
     bucket
         .check()
         .await

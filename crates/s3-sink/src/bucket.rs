@@ -13,7 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption, StorageClass};
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
-use service::config::{Aws, Sink};
+use service::Config;
 
 use crate::protocol::CHECKSUM;
 use crate::store::{Created, Head, NewObject};
@@ -30,6 +30,8 @@ const DOUBLINGS: u32 = 4;
 pub struct Bucket {
     client: Client,
     name: String,
+    /// Comes before every key: `epoch=1/`, or nothing.
+    root: String,
     endpoint: String,
     storage_class: Option<StorageClass>,
     sse: Option<ServerSideEncryption>,
@@ -97,9 +99,11 @@ impl Kind {
 }
 
 impl Bucket {
-    /// A client for the bucket of the configuration. Nothing is sent yet; the credentials come from the SDK's default
-    /// chain. The SDK does not retry: whoever calls knows better how long to.
-    pub async fn connect(aws: &Aws) -> Self {
+    /// A client for the bucket of the configuration, and there for the tree of its `sink.epoch`: every key here, and in
+    /// the ledger, is relative to that. Nothing is sent yet; the credentials come from the SDK's default chain. The SDK
+    /// does not retry: whoever calls knows better how long to. What is written gets the storage class and encryption of
+    /// the configuration.
+    pub async fn connect(Config { aws, sink, .. }: &Config) -> Self {
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();
         let shared = aws_config::defaults(BehaviorVersion::latest())
@@ -117,18 +121,11 @@ impl Bucket {
         Self {
             client: Client::from_conf(config.build()),
             name: aws.bucket.clone(),
+            root: sink.epoch.map_or_else(String::new, |epoch| format!("epoch={epoch}/")),
             endpoint: aws.endpoint_override.clone().unwrap_or_else(|| format!("AWS, {}", aws.region)),
-            storage_class: None,
-            sse: None,
+            storage_class: sink.storage_class.as_deref().map(StorageClass::from),
+            sse: sink.sse.as_deref().map(ServerSideEncryption::from),
         }
-    }
-
-    /// New objects get the storage class and encryption of the configuration.
-    #[must_use]
-    pub fn storing_as(mut self, sink: &Sink) -> Self {
-        self.storage_class = sink.storage_class.as_deref().map(StorageClass::from);
-        self.sse = sink.sse.as_deref().map(ServerSideEncryption::from);
-        self
     }
 
     /// Whether the bucket exists and may be used.
@@ -156,7 +153,7 @@ impl Bucket {
             .client
             .put_object()
             .bucket(&self.name)
-            .key(&object.key)
+            .key(self.at(&object.key))
             .if_none_match("*")
             // CRC64NVME would do as well, but emulators compute it in Python: three seconds for 5 MB.
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
@@ -179,7 +176,7 @@ impl Bucket {
     /// # Errors
     /// [`Error`].
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
-        let object = match self.client.get_object().bucket(&self.name).key(key).send().await {
+        let object = match self.client.get_object().bucket(&self.name).key(self.at(key)).send().await {
             Ok(object) => object,
             Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
                 return Ok(None);
@@ -196,7 +193,7 @@ impl Bucket {
     /// # Errors
     /// [`Error`].
     pub async fn head(&self, key: &str) -> Result<Option<Head>, Error> {
-        match self.client.head_object().bucket(&self.name).key(key).send().await {
+        match self.client.head_object().bucket(&self.name).key(self.at(key)).send().await {
             Ok(head) => {
                 let checksum = head.metadata().and_then(|metadata| metadata.get(CHECKSUM)?.parse().ok());
                 let size = head.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
@@ -213,16 +210,24 @@ impl Bucket {
     /// [`Error`].
     pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>, Error> {
         let mut listed = Vec::new();
-        let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
-        let mut pages = request.set_start_after(after.map(str::to_owned)).into_paginator().send();
+        let request = self.client.list_objects_v2().bucket(&self.name).prefix(self.at(prefix));
+        let mut pages = request.set_start_after(after.map(|after| self.at(after))).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| self.error("LIST", prefix, error))?;
             listed.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| {
                 let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-                Some(Listed { key: object.key?, size })
+                Some(Listed { key: object.key?.strip_prefix(&self.root)?.to_owned(), size })
             }));
         }
         Ok(listed)
+    }
+
+    fn url(&self) -> String {
+        format!("s3://{}/{}", self.name, self.root).trim_end_matches('/').to_owned()
+    }
+
+    fn at(&self, key: &str) -> String {
+        format!("{}{key}", self.root)
     }
 
     fn error<E>(&self, operation: &'static str, key: &str, error: SdkError<E>) -> Error
@@ -270,7 +275,7 @@ impl Bucket {
     }
 
     fn failed(&self, kind: Kind, operation: &'static str, key: &str, detail: String) -> Error {
-        let bucket = format!("s3://{}", self.name);
+        let bucket = self.url();
         let (key, endpoint) = (key.to_owned(), self.endpoint.clone());
         Error { kind, timed_out: false, operation, bucket, key, endpoint, detail }
     }
@@ -278,7 +283,7 @@ impl Bucket {
 
 impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{} ({})", self.name, self.endpoint)
+        write!(f, "{} ({})", self.url(), self.endpoint)
     }
 }
 

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checksum::Checksum;
 use crate::object_name::LedgerKeys;
+use crate::offsets::Offsets;
 
 /// The version of every document here.
 const VERSION: u32 = 1;
@@ -120,6 +121,19 @@ pub struct Object {
     /// The sum of their `pageview_count`, where they are counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pageview_count: Option<u64>,
+    /// The offsets of its records, where [`Object::offsets_in`] could not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offsets: Option<Offsets>,
+}
+
+impl Object {
+    /// The offsets of its records, as an object of the range `[start, end)`. `None` if the ledger does not say: it was
+    /// written by a release that did not yet, or there were too many gaps.
+    #[must_use]
+    pub fn offsets_in(&self, start: i64, end: i64) -> Option<Offsets> {
+        let whole = self.records == end.abs_diff(start);
+        self.offsets.clone().or_else(|| whole.then(|| Offsets::run(start, end)))
+    }
 }
 
 /// Where the first range of a partition starts.
@@ -202,6 +216,20 @@ impl Entry {
             Content::Written(written) => &written.objects,
             Content::Lost => &[],
         }
+    }
+
+    /// Whether it lists the same records in the same objects. Where either does not list offsets, that is no difference:
+    /// earlier releases did not, and the checksums cover them.
+    #[must_use]
+    pub fn agrees(&self, other: &Self) -> bool {
+        let bare = |entry: &Self| {
+            let mut entry = entry.clone();
+            if let Content::Written(written) = &mut entry.content {
+                written.objects.iter_mut().for_each(|object| object.offsets = None);
+            }
+            entry
+        };
+        bare(self) == bare(other)
     }
 
     /// The document.

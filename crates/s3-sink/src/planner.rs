@@ -394,7 +394,9 @@ impl Partition {
         };
         self.position = entry.end;
         match open.map(|open| (open.range.seal(gzip), open.since)) {
-            Some((sealed, since)) if sealed.entry == entry => vec![self.write(sealed, since, Cause::Redo)],
+            Some((sealed, since)) if sealed.entry.agrees(&entry) => {
+                vec![self.write(sealed, since, Cause::Redo)]
+            }
             _ => self.park(Blocked::Unrepeatable { key: entry.key() }),
         }
     }

@@ -48,7 +48,7 @@ async fn fix<S: Store>(store: &S, plan: &Plan) -> Result<bool, ledger::Error> {
             return Ok(true);
         }
         if let Some(json) = store.get(&entry.key()).await {
-            return Entry::parse(&entry.key(), &json).map(|found| found == *entry);
+            return Entry::parse(&entry.key(), &json).map(|found| found.agrees(entry));
         }
         // Taken, and gone when read: somebody deletes from the ledger. Try again rather than guess.
     }

@@ -11,6 +11,7 @@ use crate::encode::{Gzip, GzipFile};
 use crate::envelope::Envelope;
 use crate::ledger::{Content, Entry, Object, Recipe, Written};
 use crate::object_name::{LedgerKeys, ObjectName};
+use crate::offsets::Offsets;
 use crate::record::Record;
 use crate::route::{Route, Router, Slot};
 
@@ -56,6 +57,7 @@ struct File {
     content: Hasher,
     records: u64,
     pageview_count: Option<u64>,
+    offsets: Offsets,
 }
 
 /// A range whose records are all there: what the ledger will say of it, and the bodies of its objects in that order.
@@ -122,6 +124,7 @@ impl Range {
             }
         }
         file.content.record(record.offset, record.value);
+        file.offsets.push(record.offset);
         file.records += 1;
         self.records += 1;
         self.last = record.timestamp;
@@ -166,6 +169,7 @@ impl Range {
                     records: file.records,
                     checksum: file.content.finish(),
                     pageview_count: file.pageview_count,
+                    offsets: file.offsets.beside(self.start, self.end),
                 };
                 (object, file.gzip.finish(gzip).into())
             })

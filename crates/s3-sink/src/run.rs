@@ -84,7 +84,7 @@ pub async fn run(process: Process) -> Result<(), Error> {
         shutdown.wait().await;
         return Ok(());
     }
-    let bucket = Bucket::connect(&config.aws).await.storing_as(&config.sink);
+    let bucket = Bucket::connect(&config).await;
     let reachability = Reachability::new(s3);
     let store = Patient::new(bucket.clone(), writers[0], reachability.clone());
     let topics: Vec<_> = writers.iter().map(|kind| settings(*kind, &config).1.to_owned()).collect();

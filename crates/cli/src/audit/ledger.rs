@@ -146,6 +146,7 @@ pub(super) mod tests {
             records,
             checksum: Hasher::default().finish(),
             pageview_count,
+            offsets: None,
         };
         let written = Written {
             recipe: Recipe { format: "ndjson.gz".to_owned(), layout: 1, rules: 1 },

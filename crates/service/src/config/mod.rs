@@ -17,7 +17,7 @@ pub use keys::{Mistake, Reference};
 pub use schema::{
     Aws, CloudWatch, Config, Ingest, Kafka, Pipeline, Server, Shutdown, Sink, Window, Writer, reference,
 };
-pub use setting::{Bytes, GroupProtocol, Setting};
+pub use setting::{Bytes, Format, GroupProtocol, Setting};
 
 use layers::Layers;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::keys::Keys;
 use super::schema::Config;
-use super::setting::Bytes;
+use super::setting::{Bytes, Format};
 
 /// The least that one full batch needs in flight.
 const LARGEST_BATCH: Bytes = Bytes(16 << 20);
@@ -51,6 +51,11 @@ pub(super) fn check(keys: &mut Keys, config: &Config) {
         config.ingest.max_in_flight_bytes >= LARGEST_BATCH,
         "ingest.max_in_flight_bytes",
         "must be at least 16MiB: one batch of 8 MiB and what Kafka's client keeps beside it must fit",
+    );
+    keys.require(
+        config.sink.dead_letters.format == Format::NdjsonGz,
+        "sink.dead_letters.format",
+        "must be ndjson.gz: an envelope is JSON",
     );
     keys.require(
         is_bucket_name(&config.aws.bucket),

@@ -10,7 +10,7 @@ use model::topic;
 use super::keys::{Keys, Mistake, Reference, is_secret};
 use super::layers::Layers;
 use super::rules;
-use super::setting::{Bytes, GroupProtocol};
+use super::setting::{Bytes, Format, GroupProtocol};
 
 /// The configuration of a process.
 #[derive(Debug, Clone)]
@@ -133,7 +133,7 @@ pub struct Writer {
     /// Whether it runs.
     pub enabled: bool,
     /// How objects are encoded.
-    pub format: String,
+    pub format: Format,
     /// The longest a record waits for its object.
     pub flush_interval: Duration,
     /// The size an object is cut at, encoded.
@@ -364,14 +364,15 @@ fn pipeline(keys: &mut Keys) -> Pipeline {
 
 fn sink(keys: &mut Keys) -> Sink {
     const ENABLED: &str = "Whether this writer runs";
-    const FORMAT: &str = "How objects are encoded: ndjson.gz";
+    const FORMAT: &str =
+        "How objects are encoded: ndjson, ndjson.gz, ndjson.zst or parquet; dead letters always ndjson.gz";
     const INTERVAL: &str = "The longest a record waits for its object";
     const BYTES: &str = "Encoded size that an object is cut at";
     macro_rules! writer {
         ($name:literal) => {
             Writer {
                 enabled: keys.read(concat!("sink.", $name, ".enabled"), "true", ENABLED),
-                format: keys.read_not_yet(concat!("sink.", $name, ".format"), "ndjson.gz", FORMAT),
+                format: keys.read(concat!("sink.", $name, ".format"), "ndjson.gz", FORMAT),
                 flush_interval: keys.read(concat!("sink.", $name, ".flush_interval"), "60s", INTERVAL),
                 flush_bytes: keys.read(concat!("sink.", $name, ".flush_bytes"), "32MiB", BYTES),
             }
@@ -387,11 +388,7 @@ fn sink(keys: &mut Keys) -> Sink {
             "256MiB",
             "Memory of all that is buffered, all writers together",
         ),
-        epoch: keys.read_not_yet(
-            "sink.epoch",
-            "",
-            "Raise it when topics were recreated: a new tree in the bucket",
-        ),
+        epoch: keys.read("sink.epoch", "", "Raise it when topics were recreated: a new tree in the bucket"),
         storage_class: keys.read("sink.storage_class", "", "S3 storage class of the objects"),
         sse: keys.read("sink.sse", "", "Server-side encryption of the objects, such as AES256 or aws:kms"),
     }

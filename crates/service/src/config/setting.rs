@@ -25,6 +25,35 @@ pub enum GroupProtocol {
     Consumer,
 }
 
+/// How the objects of a writer are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// A line of JSON a record.
+    Ndjson,
+    /// The same, as a gzip file.
+    NdjsonGz,
+    /// The same, as a Zstandard file.
+    NdjsonZst,
+    /// Apache Parquet, its pages compressed with Zstandard.
+    Parquet,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Ndjson, Self::NdjsonGz, Self::NdjsonZst, Self::Parquet];
+
+    /// Its name in the configuration, and the extension of its files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::NdjsonGz => "ndjson.gz",
+            Self::NdjsonZst => "ndjson.zst",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
 impl Setting for String {
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
@@ -110,6 +139,13 @@ impl Setting for GroupProtocol {
             "consumer" => Ok(Self::Consumer),
             _ => Err("write classic or consumer".to_owned()),
         }
+    }
+}
+
+impl Setting for Format {
+    fn parse(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|format| format.name() == text);
+        known.ok_or_else(|| "write ndjson, ndjson.gz, ndjson.zst or parquet".to_owned())
     }
 }
 

@@ -1,14 +1,11 @@
-//! The table that goes into docs/benchmarks.md.
+//! The aggregator's tables for docs/benchmarks.md.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
+use crate::table::{
+    Column, Results, Target, in_megabytes, in_millions, in_seconds, targets, with_two_digits,
+};
 use crate::usage::Usage;
-
-/// Everything that was measured.
-#[derive(Debug, Default)]
-pub(crate) struct Results {
-    runs: Vec<(Subject, Usage)>,
-}
 
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,113 +34,43 @@ impl fmt::Display for Subject {
     }
 }
 
-/// A quantity of a run, and how it is written.
-struct Column {
-    of: fn(&Usage) -> f64,
-    write: fn(f64) -> String,
+const TOOK: Column<Usage> = Column { name: "time", of: |usage| usage.took.as_secs_f64(), write: in_seconds };
+const RATE: Column<Usage> = Column { name: "events/s", of: Usage::rate, write: in_millions };
+const CPU: Column<Usage> =
+    Column { name: "CPU s per million", of: Usage::cpu_per_million, write: with_two_digits };
+const RSS: Column<Usage> =
+    Column { name: "peak RSS", of: |usage| usage.peak_rss as f64, write: in_megabytes };
+
+/// The table and the targets.
+pub(crate) fn to_markdown(results: &Results<Subject, Usage>) -> String {
+    let table = results.table(&Subject::ALL, |usage| usage.events, &[TOOK, RATE, CPU, RSS]);
+    table + "\n" + &judge(results)
 }
 
-const RATE: Column = Column { of: Usage::rate, write: in_millions };
-const CPU: Column = Column { of: Usage::cpu_per_million, write: |cpu| format!("{cpu:.2}") };
-const RSS: Column =
-    Column { of: |usage| usage.peak_rss as f64 / 1e6, write: |megabytes| format!("{megabytes:.0} MB") };
-const TOOK: Column =
-    Column { of: |usage| usage.took.as_secs_f64(), write: |seconds| format!("{seconds:.2} s") };
-
-impl Results {
-    /// Adds a run.
-    pub(crate) fn add(&mut self, subject: Subject, usage: Usage) {
-        self.runs.push((subject, usage));
-    }
-
-    /// The table and the targets, in Markdown.
-    pub(crate) fn to_markdown(&self) -> String {
-        let mut text = String::from(
-            "| median (lowest to highest) | events | time | events/s | CPU s per million | peak RSS |\n\
-             | --- | --- | --- | --- | --- | --- |\n",
-        );
-        for subject in Subject::ALL {
-            if let Some(events) = self.of(subject).map(|usage| usage.events).next() {
-                let events = events as f64 / 1e6;
-                let cells = [TOOK, RATE, CPU, RSS].map(|column| self.cell(subject, &column)).join(" | ");
-                // Writing into memory does not fail.
-                let _ = writeln!(text, "| {subject} | {events} M | {cells} |");
-            }
-        }
-        text + "\n" + &self.targets()
-    }
-
-    fn targets(&self) -> String {
-        use Subject::{Aggregator, Bare, BareReplay, Restart, Streams};
-        let at_least = |limit: f64, value: Option<f64>| value.map(|value| (value, value >= limit));
-        let at_most = |limit: f64, value: Option<f64>| value.map(|value| (value, value <= limit));
-        let rss = self.median(Aggregator, &RSS);
-        let targets = [
-            (
-                "at least 8 times the events/s of Kafka Streams",
-                at_least(8.0, self.ratio(&RATE, Aggregator, Streams)),
-            ),
-            (
-                "at most a tenth of the CPU of Kafka Streams",
-                at_most(0.1, self.ratio(&CPU, Aggregator, Streams)),
-            ),
-            ("peak RSS below 150 MB, in MB", rss.map(|rss| (rss, rss < 150.0))),
-            (
-                "at least 1.5 times the events/s of the loop that only polls (two threads against its one)",
-                at_least(1.5, self.ratio(&RATE, Aggregator, Bare)),
-            ),
-            (
+fn judge(results: &Results<Subject, Usage>) -> String {
+    use Subject::{Aggregator, Bare, BareReplay, Restart, Streams};
+    let rss = results.median(Aggregator, &RSS).map(|bytes| bytes / 1e6);
+    targets([
+        results
+            .ratio(&RATE, Aggregator, Streams)
+            .map(|ratio| Target::at_least(8.0, "at least 8 times the events/s of Kafka Streams", ratio)),
+        results
+            .ratio(&CPU, Aggregator, Streams)
+            .map(|ratio| Target::at_most(0.1, "at most a tenth of the CPU of Kafka Streams", ratio)),
+        rss.map(|megabytes| Target::at_most(150.0, "peak RSS at most 150 MB, in MB", megabytes)),
+        results.ratio(&RATE, Aggregator, Bare).map(|ratio| {
+            let target =
+                "at least 1.5 times the events/s of the loop that only polls (two threads against its one)";
+            Target::at_least(1.5, target, ratio)
+        }),
+        results.ratio(&TOOK, Restart, BareReplay).map(|ratio| {
+            Target::at_most(
+                1.5,
                 "a restart within 1.5 times the time of the loop over the same events",
-                at_most(1.5, self.ratio(&TOOK, Restart, BareReplay)),
-            ),
-        ];
-        let mut text = String::from("| target | measured | |\n| --- | --- | --- |\n");
-        for (target, measured) in targets {
-            if let Some((value, met)) = measured {
-                let _ =
-                    writeln!(text, "| {target} | {value:.3} | {} |", if met { "met" } else { "**missed**" });
-            }
-        }
-        text
-    }
-
-    fn of(&self, subject: Subject) -> impl Iterator<Item = &Usage> {
-        self.runs.iter().filter(move |(of, _)| *of == subject).map(|(_, usage)| usage)
-    }
-
-    fn median(&self, subject: Subject, column: &Column) -> Option<f64> {
-        median(&mut self.of(subject).map(column.of).collect::<Vec<_>>())
-    }
-
-    fn ratio(&self, column: &Column, one: Subject, other: Subject) -> Option<f64> {
-        Some(self.median(one, column)? / self.median(other, column)?)
-    }
-
-    fn cell(&self, subject: Subject, column: &Column) -> String {
-        let mut values: Vec<f64> = self.of(subject).map(column.of).collect();
-        let middle = median(&mut values).map(column.write).unwrap_or_default();
-        match values.as_slice() {
-            [lowest, .., highest] => {
-                format!("{middle} ({} to {})", (column.write)(*lowest), (column.write)(*highest))
-            }
-            _ => middle,
-        }
-    }
-}
-
-fn in_millions(rate: f64) -> String {
-    if rate < 1e6 { format!("{:.0} k", rate / 1e3) } else { format!("{:.2} M", rate / 1e6) }
-}
-
-/// The middle of `values`, which are put into order; of an even number the mean of the two.
-fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some((values[middle - 1] + values[middle]) / 2.0),
-    }
+                ratio,
+            )
+        }),
+    ])
 }
 
 #[cfg(test)]
@@ -162,38 +89,16 @@ mod tests {
     }
 
     #[test]
-    fn medians() {
-        assert_eq!(median(&mut []), None);
-        assert_eq!(median(&mut [3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), Some(2.5));
-    }
-
-    #[test]
-    fn the_table_has_medians_and_what_they_lie_between() {
-        let mut results = Results::default();
-        for (seconds, cpu, megabytes) in [(4, 4, 100), (2, 3, 200), (5, 5, 120)] {
-            results.add(Subject::Aggregator, usage(seconds, cpu, megabytes));
-        }
-        results.add(Subject::Streams, usage(40, 50, 600));
-        let text = results.to_markdown();
-        let row = "| aggregator | 10 M | 4.00 s (2.00 s to 5.00 s) | 2.50 M (2.00 M to 5.00 M) | 0.40 (0.30 to 0.50) | \
-                   120 MB (100 MB to 200 MB) |\n";
-        assert!(text.contains(row), "{text}");
-        assert!(
-            text.contains("| Kafka Streams, exactly_once_v2 | 10 M | 40.00 s | 250 k | 5.00 | 600 MB |\n"),
-            "{text}"
-        );
-    }
-
-    #[test]
     fn targets_are_judged_where_both_sides_were_measured() {
         let mut results = Results::default();
         results.add(Subject::Aggregator, usage(4, 4, 160));
         results.add(Subject::Streams, usage(40, 40, 600));
-        let text = results.targets();
+        let text = to_markdown(&results);
+        let row = "| Kafka Streams, exactly_once_v2 | 10 M | 40.00 s | 250 k | 4.00 | 600 MB |\n";
+        assert!(text.contains(row), "{text}");
         assert!(text.contains("| at least 8 times the events/s of Kafka Streams | 10.000 | met |"), "{text}");
         assert!(text.contains("| at most a tenth of the CPU of Kafka Streams | 0.100 | met |"), "{text}");
-        assert!(text.contains("| peak RSS below 150 MB, in MB | 160.000 | **missed** |"), "{text}");
-        assert_eq!(text.lines().count(), 5);
+        assert!(text.contains("| peak RSS at most 150 MB, in MB | 160.000 | **missed** |"), "{text}");
+        assert_eq!(text.lines().count(), 4 + 1 + 5);
     }
 }

@@ -18,6 +18,7 @@ pub mod kind;
 pub mod record;
 
 pub mod action;
+pub mod batch;
 pub mod checksum;
 pub mod encode;
 pub mod envelope;
@@ -40,6 +41,7 @@ pub mod bucket;
 mod assigned;
 mod budget;
 mod consumer;
+mod encoders;
 mod identity;
 mod metrics;
 mod patient;

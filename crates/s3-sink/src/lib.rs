@@ -26,6 +26,7 @@ pub mod planner;
 pub mod range;
 pub mod route;
 
+pub mod forgotten;
 pub mod frontier;
 pub mod hint;
 pub mod ledger;

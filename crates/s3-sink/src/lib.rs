@@ -19,6 +19,7 @@ pub mod record;
 
 pub mod action;
 pub mod checksum;
+pub mod decode;
 pub mod encode;
 pub mod envelope;
 pub mod format;

@@ -20,6 +20,7 @@ pub mod record;
 pub mod action;
 pub mod batch;
 pub mod checksum;
+pub mod decode;
 pub mod encode;
 pub mod envelope;
 pub mod format;
@@ -27,6 +28,7 @@ pub mod planner;
 pub mod range;
 pub mod route;
 
+pub mod forgotten;
 pub mod frontier;
 pub mod hint;
 pub mod ledger;

@@ -1,5 +1,6 @@
 //! The bucket: one attempt a call, with a timeout, and errors that say what to do. The CLI reads through it too.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::iter::successors;
 use std::time::Duration;
@@ -176,6 +177,14 @@ impl Bucket {
     /// # Errors
     /// [`Error`].
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        Ok(self.get_with_head(key).await?.map(|(_, body)| body))
+    }
+
+    /// Reads a whole object and what it says it holds; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn get_with_head(&self, key: &str) -> Result<Option<(Head, Bytes)>, Error> {
         let object = match self.client.get_object().bucket(&self.name).key(self.at(key)).send().await {
             Ok(object) => object,
             Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
@@ -183,9 +192,10 @@ impl Bucket {
             }
             Err(error) => return Err(self.error("GET", key, error)),
         };
+        let head = head(object.metadata(), object.content_length());
         let cut_off = |error| self.failed(Kind::Unreachable, "GET", key, chain(&error));
         let body = object.body.collect().await.map_err(cut_off)?;
-        Ok(Some(body.into_bytes()))
+        Ok(Some((head, body.into_bytes())))
     }
 
     /// What the object under `key` says it holds; `None` if there is none.
@@ -194,11 +204,7 @@ impl Bucket {
     /// [`Error`].
     pub async fn head(&self, key: &str) -> Result<Option<Head>, Error> {
         match self.client.head_object().bucket(&self.name).key(self.at(key)).send().await {
-            Ok(head) => {
-                let checksum = head.metadata().and_then(|metadata| metadata.get(CHECKSUM)?.parse().ok());
-                let size = head.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-                Ok(Some(Head { size, checksum }))
-            }
+            Ok(object) => Ok(Some(head(object.metadata(), object.content_length()))),
             Err(error) if status(&error) == Some(404) => Ok(None),
             Err(error) => Err(self.error("HEAD", key, error)),
         }
@@ -293,6 +299,11 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     words.extend(successors(error.source(), |error| error.source()).map(ToString::to_string));
     words.dedup();
     words.join(": ")
+}
+
+fn head(metadata: Option<&HashMap<String, String>>, length: Option<i64>) -> Head {
+    let checksum = metadata.and_then(|metadata| metadata.get(CHECKSUM)?.parse().ok());
+    Head { size: length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0), checksum }
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

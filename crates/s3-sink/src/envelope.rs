@@ -84,6 +84,13 @@ impl Envelope {
     pub fn value(&self) -> Result<Option<Vec<u8>>, base64::DecodeError> {
         self.value_base64.as_ref().map(|text| STANDARD.decode(text)).transpose()
     }
+
+    /// The text of the last header of this name: whoever passes a record on puts its own behind those that it came with.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let header = self.headers.iter().rev().find(|header| header.name == name)?;
+        String::from_utf8(STANDARD.decode(header.value_base64.as_ref()?).ok()?).ok()
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +118,8 @@ mod tests {
         assert_eq!(String::from_utf8(envelope.to_json()).unwrap(), fixture);
         assert_eq!(Envelope::parse(fixture.as_bytes()).unwrap(), envelope);
         assert_eq!(envelope.value().unwrap().as_deref(), record.value);
+        assert_eq!(envelope.header("dead-letter-reason").as_deref(), Some("malformed_json"));
+        assert_eq!((envelope.header("x"), envelope.header("y")), (None, None));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::object_name::LedgerKeys;
 use crate::offsets::Offsets;
 
 /// The version of every document here.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Why a document of the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -328,7 +328,7 @@ impl Origin {
 }
 
 /// The version first: a document of a later one need not have the fields of this one.
-fn read<'a, T: Deserialize<'a>>(key: &str, json: &'a [u8]) -> Result<T, Error> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(key: &str, json: &'a [u8]) -> Result<T, Error> {
     let malformed = |source| Error::Malformed { key: key.to_owned(), source };
     match serde_json::from_slice(json).map_err(malformed)? {
         Versioned { version: VERSION } => serde_json::from_slice(json).map_err(malformed),
@@ -337,7 +337,7 @@ fn read<'a, T: Deserialize<'a>>(key: &str, json: &'a [u8]) -> Result<T, Error> {
 }
 
 /// Indented and with a last newline: people read these with `aws s3 cp … -`.
-fn document<T: Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn document<T: Serialize>(value: &T) -> Vec<u8> {
     // Plain structs of strings and numbers: serialization into memory has no way to fail.
     let mut json = serde_json::to_vec_pretty(value).unwrap_or_default();
     json.push(b'\n');

@@ -18,7 +18,9 @@ pub mod kind;
 pub mod record;
 
 pub mod action;
+pub mod batch;
 pub mod checksum;
+pub mod decode;
 pub mod encode;
 pub mod envelope;
 pub mod format;
@@ -26,6 +28,7 @@ pub mod planner;
 pub mod range;
 pub mod route;
 
+pub mod forgotten;
 pub mod frontier;
 pub mod hint;
 pub mod ledger;
@@ -40,6 +43,7 @@ pub mod bucket;
 mod assigned;
 mod budget;
 mod consumer;
+mod encoders;
 mod identity;
 mod metrics;
 mod patient;

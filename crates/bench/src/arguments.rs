@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::EpochMillis;
-use service::config::Format;
+use service::config::{Format, Setting as _};
 
 use crate::events::{Recipe, postcodes};
 
@@ -29,8 +29,11 @@ pub struct Arguments {
 pub(crate) enum Benchmark {
     /// The aggregator beside a loop that only polls and a Kafka Streams program of the same topology
     Aggregator(AggregatorArguments),
-    /// The sink, in each format, beside a plain sink in Java
+    /// The sink, in each format, beside its own consumer and encoders alone, and a plain sink in Java
     Sink(SinkArguments),
+    /// What `sink` measures as the ceiling
+    #[command(hide = true)]
+    Ceiling(CeilingArguments),
 }
 
 /// What every benchmark is told.
@@ -93,6 +96,18 @@ pub(crate) struct SinkArguments {
     only: Vec<Drainer>,
 }
 
+/// What the process of the ceiling is told.
+#[derive(Debug, Args)]
+pub(crate) struct CeilingArguments {
+    /// Where Kafka is
+    pub(crate) bootstrap: String,
+    /// How records are encoded
+    #[arg(value_parser = Format::parse)]
+    pub(crate) format: Format,
+    /// How many records there are
+    pub(crate) records: u64,
+}
+
 /// What can be measured of the sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Drainer {
@@ -108,6 +123,9 @@ pub(crate) enum Drainer {
     /// The sink, in columns
     #[value(name = "parquet")]
     Parquet,
+    /// The consumer and the encoders of the sink, as by default, without any upload
+    #[value(name = "ceiling")]
+    Ceiling,
     /// The plain sink in Java, with the level of gzip that is Java's default
     #[value(name = "java")]
     Java,
@@ -121,6 +139,8 @@ pub(crate) enum Drainer {
 pub(crate) enum Program {
     /// The sink, configured with a format.
     Ours(Format),
+    /// Its consumer and its encoders alone.
+    Ceiling(Format),
     /// The plain sink in Java, with a level of gzip.
     Java { level: u8 },
 }
@@ -167,6 +187,7 @@ impl Drainer {
             Self::NdjsonGz => Program::Ours(Format::NdjsonGz),
             Self::NdjsonZst => Program::Ours(Format::NdjsonZst),
             Self::Parquet => Program::Ours(Format::Parquet),
+            Self::Ceiling => Program::Ceiling(Format::NdjsonGz),
             Self::Java => Program::Java { level: 6 },
             Self::JavaFast => Program::Java { level: 1 },
         }

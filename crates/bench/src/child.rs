@@ -54,16 +54,26 @@ impl Child {
 
     /// Waits until it says `words` as a line, or in a line of JSON; tells what it had used when it said so.
     pub(crate) async fn says(&mut self, words: &str, limit: Duration) -> anyhow::Result<Mark> {
+        let said = |line: &str| line == words || (line.starts_with('{') && line.contains(words));
+        self.until(said, limit).await.with_context(|| format!("waited for {words:?}"))
+    }
+
+    /// Waits for a line that is `enough`; tells what it had used when it said that.
+    pub(crate) async fn until(
+        &mut self,
+        mut enough: impl FnMut(&str) -> bool,
+        limit: Duration,
+    ) -> anyhow::Result<Mark> {
         let wait = async {
             while let Some((line, mark)) = self.lines.recv().await {
-                if line == words || (line.starts_with('{') && line.contains(words)) {
+                if enough(&line) {
                     return mark;
                 }
             }
             bail!("{} has ended by itself", self.name)
         };
         let waited = tokio::time::timeout(limit, wait).await;
-        waited.with_context(|| format!("{} did not say {words:?} within {} s", self.name, limit.as_secs()))?
+        waited.with_context(|| format!("{} did not come so far within {} s", self.name, limit.as_secs()))?
     }
 
     /// SIGTERM, and waits for the end.

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Filled {
     /// What its events add up to.
     pub(crate) tally: Tally,
+    /// How many events are in each partition.
+    pub(crate) partitions: Vec<u64>,
     /// The size of all values.
     pub(crate) bytes: u64,
 }
@@ -30,7 +32,7 @@ pub(crate) struct Filled {
 /// Writes the events of `recipe` to `topic` in their order.
 pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Result<Filled> {
     let producer = producer(bootstrap)?;
-    let mut bytes = 0;
+    let (mut partitions, mut bytes) = (vec![0; usize::try_from(PARTITIONS)?], 0);
     let mut tally = Tally::new(recipe, PARTITIONS)?;
     let mut progress = Progress::new(recipe.events);
     let mut json = Vec::new();
@@ -39,6 +41,7 @@ pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Res
         let partition = tally.add(&event);
         recipe.write(&event, &mut json);
         bytes += json.len() as u64;
+        partitions[partition] += 1;
         let record = BaseRecord::to(topic)
             .partition(i32::try_from(partition)?)
             .key(&recipe.postcodes[event.postcode])
@@ -51,7 +54,7 @@ pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Res
         }
     }
     finish(&producer, topic)?;
-    Ok(Filled { tally, bytes })
+    Ok(Filled { tally, partitions, bytes })
 }
 
 /// Writes one record that is no event to each partition, ingested at `time`.

@@ -4,7 +4,7 @@
 //! events -> fill -> Kafka -> aggregator: ours, bare, streams (one at a time) -> usage -> table
 //!             └─> tally --------------------------------------------> check of the counts
 //!
-//! events -> fill -> Kafka -> sink: ours in each format, plain -> S3 -> check of what is stored
+//! events -> fill -> Kafka -> sink: ours in each format, ceiling, plain -> S3 -> check of what is stored
 //!                                                          └─> usage -> table
 //! ```
 

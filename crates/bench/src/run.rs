@@ -20,6 +20,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<String> {
         Benchmark::Sink(arguments) => {
             within(&arguments.shared, async |arena| sink::measure(arguments, arena).await).await
         }
+        Benchmark::Ceiling(arguments) => sink::ceiling(arguments).map(|()| String::new()),
     }
 }
 

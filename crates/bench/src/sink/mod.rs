@@ -1,5 +1,7 @@
-//! The sink draining a topic into an empty bucket, in each of its formats, beside a plain sink in Java.
+//! The sink draining a topic into an empty bucket, in each of its formats, beside its own consumer and encoders alone, and
+//! a plain sink in Java.
 
+mod ceiling;
 mod ours;
 mod plain;
 mod report;
@@ -16,6 +18,7 @@ use crate::fill::{self, Filled};
 use crate::table::{Results, say};
 use crate::topics::{self, TOPIC};
 
+pub(crate) use ceiling::run as ceiling;
 use report::Drain;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -26,7 +29,7 @@ pub(crate) async fn measure(arguments: &SinkArguments, arena: &Arena) -> anyhow:
     let recipe = arguments.shared.recipe(start);
     let bootstrap = arena.bootstrap();
     topics::create(&bootstrap, &[(TOPIC, topics::PARTITIONS)]).await?;
-    let Filled { bytes, .. } = fill::fill(&bootstrap, TOPIC, &recipe)?;
+    let Filled { partitions, bytes, .. } = fill::fill(&bootstrap, TOPIC, &recipe)?;
     // A record of a later hour of ingestion makes the sink write all before it: no timer has to run out, and nothing has
     // to be stopped, until everything is in S3.
     fill::end(&bootstrap, TOPIC, start.plus(HOUR))?;
@@ -37,7 +40,8 @@ pub(crate) async fn measure(arguments: &SinkArguments, arena: &Arena) -> anyhow:
             // A fresh one: what it keeps of one contestant must not slow the next one down.
             let emulator = arena.broker.emulator().await?;
             let (usage, stored) = match drainer.program() {
-                Program::Ours(format) => ours::drain(arena, &emulator, format, recipe.events).await?,
+                Program::Ours(format) => ours::drain(arena, &emulator, format, &partitions).await?,
+                Program::Ceiling(format) => (ceiling::drain(arena, format, recipe.events).await?, 0),
                 Program::Java { level } => {
                     let name = format!("java-{level}-{round}");
                     plain::drain(arena, &emulator, &name, level, recipe.events).await?

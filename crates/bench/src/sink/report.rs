@@ -41,6 +41,7 @@ impl fmt::Display for Drainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.program() {
             Program::Ours(format) => write!(f, "s3-sink, `{}`", format.name()),
+            Program::Ceiling(format) => write!(f, "its consumer and encoders alone, `{}`", format.name()),
             Program::Java { level } => write!(f, "plain sink in Java, `ndjson.gz` of level {level}"),
         }
     }
@@ -54,7 +55,7 @@ pub(super) fn to_markdown(results: &Results<Drainer, Drain>) -> String {
 }
 
 fn judge(results: &Results<Drainer, Drain>) -> String {
-    use Drainer::{Java, JavaFast, NdjsonGz, NdjsonZst, Parquet};
+    use Drainer::{Ceiling, Java, JavaFast, NdjsonGz, NdjsonZst, Parquet};
     let rate = |limit, drainer: Drainer| {
         let millions = results.median(drainer, &RATE)? / 1e6;
         let text = format!("{drainer}: at least {limit:.1} M events/s, in M");
@@ -78,6 +79,9 @@ fn judge(results: &Results<Drainer, Drain>) -> String {
         results
             .median(NdjsonGz, &CPU)
             .map(|cpu| Target::at_most(0.9, format!("{NdjsonGz}: at most 0.9 CPU s per million"), cpu)),
+        results.ratio(&CPU, NdjsonGz, Ceiling).map(|ratio| {
+            Target::at_most(1.25, "at most 1.25 times the CPU of its consumer and encoders alone", ratio)
+        }),
         faster(Java),
         cheaper(Java),
         faster(JavaFast),
@@ -123,11 +127,14 @@ mod tests {
         }
         assert!(!text.contains("of the plain sink"), "{text}");
         results.add(Drainer::Java, drain(25, 50, 900));
+        results.add(Drainer::Ceiling, drain(5, 8, 30));
         let text = to_markdown(&results);
         assert!(
             text.contains("| at least 5 times the events/s of the plain sink in Java, `ndjson.gz` of level 6 | 5.000 | met |"),
             "{text}"
         );
+        let line = "| at most 1.25 times the CPU of its consumer and encoders alone | 1.250 | met |";
+        assert!(text.contains(line), "{text}");
         assert!(text.contains("| at most a fifth of the CPU of the plain sink in Java, `ndjson.gz` of level 6 | 0.200 | met |"), "{text}");
     }
 }

@@ -50,8 +50,9 @@ pub(crate) fn of(log: &[Option<Logged>], log_start: i64, bucket: &Bucket) -> Res
             Content::Lost => entry.end <= log_start,
             // Missing: deleted on purpose, or its log had lost some of it before it could be written again.
             Content::Written(_) => {
-                let mut missing = entry.objects().iter().filter(missing);
-                entry.start < log_start || missing.all(|object| deleted.contains(&object.key))
+                let missing: Vec<_> = entry.objects().iter().filter(missing).collect();
+                let on_purpose = missing.iter().all(|object| deleted.contains(&object.key));
+                !missing.is_empty() && (on_purpose || entry.start < log_start)
             }
         };
         match (logged, seen.get(&offset).copied().unwrap_or(0)) {

@@ -77,7 +77,9 @@ impl Job {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Loss {
     /// Nobody had read them; the ledger says so from now on.
-    #[error("offsets [{from}, {to}) left the log before they were written to S3; the ledger lists them as lost")]
+    #[error(
+        "offsets [{from}, {to}) left the log before they were written to S3; the ledger lists them as lost"
+    )]
     Unread {
         /// The first.
         from: i64,
@@ -85,7 +87,9 @@ pub enum Loss {
         to: i64,
     },
     /// Their owner had fixed the range and died before its objects were written, and nobody came in time.
-    #[error("{key} was fixed and never finished, and the log has dropped its records: its missing objects are lost")]
+    #[error(
+        "{key} was fixed and never finished, and the log has dropped its records: its missing objects are lost"
+    )]
     Unfinished {
         /// The entry.
         key: String,

@@ -93,7 +93,8 @@ mod tests {
 
     fn idle() -> (Assigned, Instant) {
         let source = Source { kind: Kind::Raw, topic: "t".to_owned(), partition: 0 };
-        let (mut partition, _) = Partition::assigned(source, Cuts { size: 1, age: PATIENCE, format: Format::NdjsonGz });
+        let (mut partition, _) =
+            Partition::assigned(source, Cuts { size: 1, age: PATIENCE, format: Format::NdjsonGz });
         let now = service::clock::monotonic();
         let found =
             Found::Continue { from: 20, reads: 20, completed: Some(10), committed: false, loss: None };

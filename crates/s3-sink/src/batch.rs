@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn records_come_out_as_they_went_in() {
-        let headers = [Header { name: "a".into(), value: Some(b"1") }, Header { name: "b".into(), value: None }];
+        let headers =
+            [Header { name: "a".into(), value: Some(b"1") }, Header { name: "b".into(), value: None }];
         let plain = Record {
             offset: 5,
             timestamp: EpochMillis(7),
@@ -122,7 +123,10 @@ mod tests {
         records.iter().for_each(|record| batch.push(record));
         let told = |record: &Record<'_>| {
             let headers = record.headers.read();
-            format!("{} {:?} {:?} {:?} {headers:?}", record.offset, record.timestamp, record.key, record.value)
+            format!(
+                "{} {:?} {:?} {:?} {headers:?}",
+                record.offset, record.timestamp, record.key, record.value
+            )
         };
         let out: Vec<_> = batch.records().map(|record| told(&record)).collect();
         assert_eq!(out, records.iter().map(told).collect::<Vec<_>>());

@@ -214,7 +214,9 @@ mod tests {
                     false => format!("continue {from} {completed:?}{after}{loss}"),
                 }
             }
-            Found::Lost { from, to, loss } => format!("lost [{from}, {to}){}", if loss.is_some() { " too" } else { "" }),
+            Found::Lost { from, to, loss } => {
+                format!("lost [{from}, {to}){}", if loss.is_some() { " too" } else { "" })
+            }
             Found::Redo { entry, from } => format!("redo [{}, {}) from {from}", entry.start, entry.end),
             Found::Blocked(Blocked::Behind { frontier, log_end }) => format!("behind {frontier} {log_end}"),
             Found::Blocked(other) => other.to_string(),

@@ -63,11 +63,7 @@ pub(crate) fn describe() {
         "Offsets that the log dropped before they were in S3 (label writer): the promise is broken for them. Retention is \
          too short, or the sink was away for too long"
     );
-    describe_gauge!(
-        BUFFERED,
-        Unit::Bytes,
-        "Bytes in memory that are not in S3 yet (label writer)"
-    );
+    describe_gauge!(BUFFERED, Unit::Bytes, "Bytes in memory that are not in S3 yet (label writer)");
     describe_gauge!(
         LAG,
         "Offsets of the assigned partitions that are not in S3 yet, control records included (label writer)"

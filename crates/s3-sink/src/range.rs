@@ -120,7 +120,8 @@ impl Range {
     /// # Errors
     /// When an encoder fails.
     pub fn seal(self, tools: &mut Tools) -> Result<Sealed, Error> {
-        let Self { source: Source { topic, partition, .. }, router, start, end, records, times, objects } = self;
+        let Self { source: Source { topic, partition, .. }, router, start, end, records, times, objects } =
+            self;
         let (first, last) = times.unwrap_or((EpochMillis(0), EpochMillis(0)));
         let mut sealed = Vec::with_capacity(objects.len());
         for (slot, object) in objects {

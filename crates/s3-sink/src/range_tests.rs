@@ -30,7 +30,8 @@ fn unpack(body: &[u8]) -> Vec<u8> {
 }
 
 fn count(day: usize, count: u64) -> Vec<u8> {
-    format!(r#"{{"postcode":"N1","window_start":"2021-01-{day:02}T00:00:00","pageview_count":{count}}}"#).into_bytes()
+    format!(r#"{{"postcode":"N1","window_start":"2021-01-{day:02}T00:00:00","pageview_count":{count}}}"#)
+        .into_bytes()
 }
 
 #[test]
@@ -52,7 +53,8 @@ fn a_raw_range_is_one_object_and_its_poison_another() {
     expected.record(11, Some(b"{\"a\":1}"));
     expected.record(15, Some(b"{\"a\":2}"));
     assert_eq!(entry.objects()[1].checksum, expected.finish());
-    let offsets: Vec<_> = entry.objects().iter().map(|object| object.offsets_in(10, 16).unwrap().to_string()).collect();
+    let offsets: Vec<_> =
+        entry.objects().iter().map(|object| object.offsets_in(10, 16).unwrap().to_string()).collect();
     assert_eq!(offsets, ["13-14", "11-12,15-16"]);
     assert_eq!(Entry::parse(&entry.key(), &entry.to_json()).unwrap(), entry);
 }
@@ -66,7 +68,9 @@ fn counts_are_split_by_the_day_of_their_window_and_summed() {
         let told: Vec<_> = entry
             .objects()
             .iter()
-            .map(|object| (object.records, object.pageview_count, object.offsets_in(10, 13).unwrap().to_string()))
+            .map(|object| {
+                (object.records, object.pageview_count, object.offsets_in(10, 13).unwrap().to_string())
+            })
             .collect();
         assert_eq!(told, [(2, Some(11), "10-11,12-13".to_owned()), (1, Some(7), "11-12".to_owned())]);
         assert!(entry.objects().iter().all(|object| object.key.ends_with(format.name())), "{entry:?}");

@@ -220,7 +220,10 @@ mod tests {
             (Some(b"no json"), ["events", "malformed_json", "malformed_aggregate", "malformed_aggregate"]),
             (Some(event), ["events", "user 7", "malformed_aggregate", "malformed_aggregate"]),
             (Some(broken.as_bytes()), ["line_break", "user 7", "line_break", "malformed_aggregate"]),
-            (Some(b"{\"a\":\"\xff\"}"), ["events", "malformed_json", "malformed_aggregate", "malformed_aggregate"]),
+            (
+                Some(b"{\"a\":\"\xff\"}"),
+                ["events", "malformed_json", "malformed_aggregate", "malformed_aggregate"],
+            ),
             (Some(COUNT.as_bytes()), ["events", "missing_field", "day", "day"]),
             (Some(huge.as_bytes()), ["events", "missing_field", "day", "count_too_large"]),
         ];
@@ -240,14 +243,16 @@ mod tests {
     #[test]
     fn a_dead_letter_keeps_the_reason_it_came_with() {
         let headers = [reason(b"not_an_object"), Header { name: "x".into(), value: None }];
-        let route = Router::new(Kind::DeadLetters, Format::NdjsonGz).route(&Record { headers: &headers, ..record(None) });
+        let route = Router::new(Kind::DeadLetters, Format::NdjsonGz)
+            .route(&Record { headers: &headers, ..record(None) });
         assert_eq!(route, Route::Envelope { reason: "not_an_object".into() });
     }
 
     #[test]
     fn the_last_reason_is_the_aggregators() {
         let headers = [reason(b"a client's own header of that name"), reason(b"not_an_object")];
-        let route = Router::new(Kind::DeadLetters, Format::NdjsonGz).route(&Record { headers: &headers, ..record(None) });
+        let route = Router::new(Kind::DeadLetters, Format::NdjsonGz)
+            .route(&Record { headers: &headers, ..record(None) });
         assert_eq!(route, Route::Envelope { reason: "not_an_object".into() });
     }
 

@@ -4,8 +4,8 @@ use std::mem::take;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use model::PageviewAggregate;
 use model::Pageview;
+use model::PageviewAggregate;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -113,7 +113,12 @@ fn properties() -> WriterProperties {
 
 impl Columns {
     /// Adds a row.
-    pub(super) fn row(&mut self, record: &Record<'_>, route: &Route<'_>, partition: i32) -> Result<(), Error> {
+    pub(super) fn row(
+        &mut self,
+        record: &Record<'_>,
+        route: &Route<'_>,
+        partition: i32,
+    ) -> Result<(), Error> {
         let value = record.value.unwrap_or_default();
         match route {
             Route::Event(Some(event)) => self.rows.event(event, record, value),
@@ -154,7 +159,8 @@ impl Columns {
             Some(file) => file,
             None => {
                 let schema = if self.rows.counts { &COUNT_SCHEMA } else { &EVENT_SCHEMA };
-                let file = SerializedFileWriter::new(Vec::new(), Arc::clone(schema), Arc::clone(&PROPERTIES))?;
+                let file =
+                    SerializedFileWriter::new(Vec::new(), Arc::clone(schema), Arc::clone(&PROPERTIES))?;
                 self.file.insert(file)
             }
         };

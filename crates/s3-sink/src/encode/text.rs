@@ -123,13 +123,17 @@ mod tests {
         for format in [Format::Ndjson, Format::NdjsonGz, Format::NdjsonZst] {
             let (mut file, mut expected) = (Text::new(format), Vec::new());
             for number in 0..40_000 {
-                let line = format!(r#"{{"user_id":{number},"postcode":"SW19","webpage":"www.website.com/a.html"}}"#);
+                let line =
+                    format!(r#"{{"user_id":{number},"postcode":"SW19","webpage":"www.website.com/a.html"}}"#);
                 file.line(line.as_bytes(), &mut tools).unwrap();
                 expected.extend_from_slice(line.as_bytes());
                 expected.push(b'\n');
             }
             let fill = file.fill();
-            assert!(fill.unpacked >= 2 * MEMBER && fill.unpacked + fill.waiting == expected.len(), "{fill:?}");
+            assert!(
+                fill.unpacked >= 2 * MEMBER && fill.unpacked + fill.waiting == expected.len(),
+                "{fill:?}"
+            );
             let likely = fill.likely(0);
             let file = file.finish(&mut tools).unwrap();
             assert!(unpack(format, &file) == expected);

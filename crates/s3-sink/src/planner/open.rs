@@ -165,7 +165,13 @@ mod tests {
     const T: i64 = 1_795_525_200_000;
 
     fn record(offset: i64, timestamp: i64, value: &[u8]) -> Record<'_> {
-        Record { offset, timestamp: EpochMillis(timestamp), key: None, value: Some(value), headers: &NO_HEADERS }
+        Record {
+            offset,
+            timestamp: EpochMillis(timestamp),
+            key: None,
+            value: Some(value),
+            headers: &NO_HEADERS,
+        }
     }
 
     fn open(kind: Kind, format: Format, records: &[Record<'_>]) -> Open {
@@ -190,7 +196,9 @@ mod tests {
     fn the_thirty_third_day_is_not_admitted() {
         let count = |day: usize| {
             let (month, day) = (1 + day / 28, 1 + day % 28);
-            format!(r#"{{"postcode":"N1","window_start":"2021-{month:02}-{day:02}T00:00:00","pageview_count":1}}"#)
+            format!(
+                r#"{{"postcode":"N1","window_start":"2021-{month:02}-{day:02}T00:00:00","pageview_count":1}}"#
+            )
         };
         let days: Vec<_> = (0..33).map(count).collect();
         let records: Vec<_> = (0..32).map(|day| record(10 + day as i64, T, days[day].as_bytes())).collect();
@@ -209,7 +217,8 @@ mod tests {
         assert!(events.job().is_none() && events.last_job().is_none(), "the range is not here");
         assert_eq!(events.unencoded(), 2 * BATCH);
         assert!(events.memory() >= 2 * BATCH);
-        let crate::action::Encoded { what: Ok(crate::action::Progress::Grown(range)), .. } = job.run(&mut Tools::new())
+        let crate::action::Encoded { what: Ok(crate::action::Progress::Grown(range)), .. } =
+            job.run(&mut Tools::new())
         else {
             panic!("it grows")
         };

@@ -72,7 +72,8 @@ impl Partition {
 
     /// The range to be written again was read. What comes after it is read on at once.
     fn whole(&mut self) -> Vec<Action> {
-        let State::Redoing { fixed, open, .. } = std::mem::replace(&mut self.state, State::Filling(None)) else {
+        let State::Redoing { fixed, open, .. } = std::mem::replace(&mut self.state, State::Filling(None))
+        else {
             return Vec::new();
         };
         (self.start, self.position) = (fixed.entry.end, fixed.entry.end);

@@ -31,7 +31,8 @@ fn goes_on(from: i64, completed: Option<i64>, committed: bool) -> Found {
 impl Scene {
     fn assigned(size: usize) -> Self {
         let source = Source { kind: Kind::Raw, topic: "t".to_owned(), partition: 0 };
-        let (partition, actions) = Partition::assigned(source, Cuts { size, age: AGE, format: Format::NdjsonGz });
+        let (partition, actions) =
+            Partition::assigned(source, Cuts { size, age: AGE, format: Format::NdjsonGz });
         let mut scene = Self {
             partition,
             tools: Tools::new(),
@@ -312,7 +313,7 @@ fn a_drain_writes_what_is_there_and_takes_no_more() {
     assert!(scene.partition.drained());
 
     let mut finding = Scene::assigned(20);
-    finding.partition.drain(&mut finding.gzip);
+    finding.partition.drain();
     assert!(finding.partition.drained());
     assert_eq!(finding.found(goes_on(0, None, false)), "");
 }
@@ -467,7 +468,9 @@ fn a_range_is_written_again_in_its_own_format() {
         scene.partition.push(&record, scene.now);
         scene.cut(Cause::Memory);
         let entry = scene.entry();
-        assert!(entry.objects()[0].key.starts_with("raw/") && entry.objects()[0].key.ends_with(format.name()));
+        assert!(
+            entry.objects()[0].key.starts_with("raw/") && entry.objects()[0].key.ends_with(format.name())
+        );
         let mut scene = Scene::assigned(1000);
         scene.found(Found::Redo { entry: entry.clone(), from: 10 });
         scene.partition.permit();

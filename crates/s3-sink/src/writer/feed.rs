@@ -52,7 +52,11 @@ impl Writer {
 
     /// A record came by the group's own queue and is gone. What a planner reads must not have a hole.
     fn astray(&mut self, number: i32) {
-        if self.assigned.get(&number).is_some_and(|assigned| assigned.in_place() && !assigned.partition.paused()) {
+        if self
+            .assigned
+            .get(&number)
+            .is_some_and(|assigned| assigned.in_place() && !assigned.partition.paused())
+        {
             tracing::warn!(
                 writer = %self.kind, topic = self.topic, partition = number,
                 "a record came the wrong way: looking for the frontier again"

@@ -29,8 +29,6 @@ pub(crate) enum Bug {
     CommitsFirst,
     /// An owner writes the objects before the entry.
     ObjectsFirst,
-    /// An owner hears answers to what it asked in an earlier assignment.
-    HearsOldAnswers,
     /// An owner writes a range again in the format of its own configuration.
     OwnFormat,
     /// An owner whose position has left the log goes on at the log's start, as `auto.offset.reset=earliest` does.
@@ -40,13 +38,12 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Overwrites,
         Self::StaleLists,
         Self::TrustsCommits,
         Self::CommitsFirst,
         Self::ObjectsFirst,
-        Self::HearsOldAnswers,
         Self::OwnFormat,
         Self::JumpsAhead,
         Self::NeverAgain,

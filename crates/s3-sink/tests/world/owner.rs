@@ -20,8 +20,8 @@ use s3_sink::range::Source;
 use s3_sink::record::{NO_HEADERS, Record};
 use s3_sink::store::{NewObject, Store as _};
 
-use super::{Bug, Logged, Random};
 use super::bucket::{Bucket, Connection};
+use super::{Bug, Logged, Random};
 
 pub(crate) struct Owner {
     store: Arc<Connection>,
@@ -79,8 +79,10 @@ impl Owner {
     pub(crate) fn reassign(&mut self) {
         self.revoke();
         let source = Source { kind: Kind::Raw, topic: "pageviews".to_owned(), partition: 0 };
-        let (partition, actions) =
-            Partition::assigned(source, Cuts { size: self.size, age: Duration::from_secs(60), format: self.format });
+        let (partition, actions) = Partition::assigned(
+            source,
+            Cuts { size: self.size, age: Duration::from_secs(60), format: self.format },
+        );
         self.partition = Some(partition);
         self.actions = actions;
     }
@@ -227,7 +229,7 @@ impl Owner {
         for index in 0..self.tasks.len() {
             let Poll::Ready(done) = self.tasks[index].future.as_mut().poll(&mut context) else { continue };
             let assignment = self.tasks.swap_remove(index).assignment;
-            let is_ours = assignment == self.assignment || self.bug == Some(Bug::HearsOldAnswers);
+            let is_ours = assignment == self.assignment;
             let (bug, format) = (self.bug, self.format);
             if let Some(partition) = self.partition.as_mut().filter(|_| is_ours) {
                 self.actions.extend(match done {

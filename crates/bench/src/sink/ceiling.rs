@@ -41,7 +41,7 @@ const SEEK: Duration = Duration::from_secs(5);
 /// A part of a partition on its way to its encoder.
 type Work = (usize, Batch);
 
-/// Reads `records` of the topic and encodes them, from the first until the last object is whole.
+/// Reads the topic and encodes it, from the first record until the last object is whole.
 pub(super) async fn drain(arena: &Arena, format: Format, events: u64) -> anyhow::Result<Usage> {
     let mut command = arena.command("bench");
     let records = events + u64::from(PARTITIONS.unsigned_abs());
@@ -143,7 +143,7 @@ fn read(
     batches.into_iter().enumerate().try_for_each(|(partition, batch)| give(partition, batch))
 }
 
-/// Has the records of a partition come in batches, from `offset` on; those that were fetched for the other way are forgotten.
+/// Has the records of a partition come in batches, from `offset` on; what was fetched for the other way is forgotten.
 fn take_over(consumer: &Records<DefaultConsumerContext>, partition: i32, offset: i64) -> anyhow::Result<()> {
     consumer.take_over([partition]);
     Ok(consumer.consumer().seek(TOPIC, partition, Offset::Offset(offset), SEEK)?)

@@ -1,5 +1,5 @@
-//! The sink draining a topic into an empty bucket, in each of its formats, beside its own consumer and encoders alone, and
-//! a plain sink in Java.
+//! The sink draining a topic into an empty bucket, in each of its formats, beside its own consumer and encoders alone,
+//! and a plain sink in Java.
 
 mod ceiling;
 mod ours;

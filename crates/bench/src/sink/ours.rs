@@ -54,8 +54,8 @@ impl Unwritten {
         Self((0..).zip(partitions.iter().copied()).collect())
     }
 
-    /// Whether there is none, now that the sink has said `line`. A partition's ranges are written one after the other, and
-    /// the offset of an event is how many there are before it.
+    /// Whether there is none, now that the sink has said `line`. A partition's ranges are written one after the other,
+    /// and the offset of an event is how many there are before it.
     fn is_none_after(&mut self, line: &str) -> bool {
         if let Ok(line) = serde_json::from_str::<Value>(line)
             && line["message"] == "written"

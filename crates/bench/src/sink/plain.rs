@@ -13,7 +13,8 @@ use super::stored::Bucket;
 const SOURCE: &str = include_str!("../../sink/PlainSink.java");
 const CLASS: &str = "PlainSink";
 
-/// Drains the topic as the group `name`, with this level of gzip, from its first record until all are in S3; then the bucket is checked. Tells its size, too, in bytes.
+/// Drains the topic as the group `name`, with this level of gzip, from its first record until all are in S3; then the
+/// bucket is checked. Tells its size, too, in bytes.
 pub(super) async fn drain(
     arena: &Arena,
     emulator: &Emulator,

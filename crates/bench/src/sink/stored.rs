@@ -35,8 +35,8 @@ impl Bucket {
         Ok(Self { url: format!("{}/{}", emulator.endpoint(), Emulator::BUCKET), http })
     }
 
-    /// Whether the sink has written each event of `partitions` once, by its ledger, in `format`, and every object that this
-    /// lists is there. Returns the size of the objects.
+    /// Whether the sink has written each event of `partitions` once, by its ledger, in `format`, and every object that
+    /// this lists is there. Returns the size of the objects.
     pub(super) async fn check_ours(&self, format: Format, partitions: &[u64]) -> anyhow::Result<u64> {
         let objects = self.list("raw/").await?;
         let keys: HashSet<&str> = objects.iter().map(|object| &*object.key).collect();

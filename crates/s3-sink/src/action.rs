@@ -50,6 +50,8 @@ pub struct Encoded {
     pub id: u64,
     /// What became of it.
     pub what: Result<Progress, encode::Error>,
+    /// The batch, emptied: its memory is good for the next one.
+    pub batch: Batch,
 }
 
 /// What became of a range.
@@ -65,11 +67,12 @@ impl Job {
     /// Does it.
     #[must_use]
     pub fn run(self, tools: &mut Tools) -> Encoded {
-        let Self { id, mut range, batch, seal } = self;
+        let Self { id, mut range, mut batch, seal } = self;
         let what = range.push(&batch, tools).and_then(|()| {
             if seal { range.seal(tools).map(Progress::Sealed) } else { Ok(Progress::Grown(range)) }
         });
-        Encoded { id, what }
+        batch.clear();
+        Encoded { id, what, batch }
     }
 }
 

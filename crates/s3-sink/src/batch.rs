@@ -51,6 +51,13 @@ impl Batch {
         u32::try_from(bytes.len()).ok()
     }
 
+    /// Forgets its records and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        self.headers.clear();
+    }
+
     /// Its records.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
         let (mut rest, mut headers) = (self.bytes.as_slice(), self.headers.iter().peekable());

@@ -276,6 +276,12 @@ impl Texts {
                 }
             }
         }
-        Ok(column.close()?)
+        column.close()?;
+        // Nobody else has it any more, and the next row group is as large.
+        self.bytes = bytes.try_into_mut().map(Vec::from).unwrap_or_default();
+        self.bytes.clear();
+        self.ends = ends;
+        self.ends.clear();
+        Ok(())
     }
 }

@@ -237,7 +237,7 @@ impl Partition {
     }
 
     /// An encoder has done its job, or some job of before a restart.
-    pub fn encoded(&mut self, Encoded { id, what }: Encoded) -> Vec<Action> {
+    pub fn encoded(&mut self, Encoded { id, what, batch }: Encoded) -> Vec<Action> {
         let is_cut = self.writing.as_ref().is_some_and(|writing| writing.id == id);
         let open = self.open().filter(|open| open.id() == id);
         if !is_cut && open.is_none() {
@@ -247,12 +247,12 @@ impl Partition {
             (Err(error), _) => self.park(Blocked::Unencodable(error)),
             (Ok(Progress::Sealed(sealed)), _) => self.sealed(sealed),
             (Ok(Progress::Grown(range)), Some(open)) => {
-                open.came_back(range);
+                open.came_back(range, batch);
                 open.job().map(Action::Encode).into_iter().collect()
             }
             (Ok(Progress::Grown(range)), None) => {
                 if let Some(open) = self.writing.as_mut().and_then(|writing| writing.open.as_mut()) {
-                    open.came_back(range);
+                    open.came_back(range, batch);
                 }
                 self.hand_over_last()
             }

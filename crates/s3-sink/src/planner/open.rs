@@ -35,6 +35,8 @@ pub(super) struct Open {
     /// The objects of counts, one a day.
     days: BTreeSet<Slot>,
     batch: Batch,
+    /// An empty one that has been full.
+    spare: Batch,
     /// `None` while an encoder has it.
     range: Option<Range>,
     /// Bytes of records that an encoder has not given back yet.
@@ -63,6 +65,7 @@ impl Open {
             first: record.timestamp,
             days: BTreeSet::new(),
             batch: Batch::default(),
+            spare: Batch::default(),
             range: Some(Range::new(source.clone(), router, start)),
             out: 0,
             fill: Fill::default(),
@@ -127,13 +130,14 @@ impl Open {
 
     fn hand_over(&mut self, seal: bool) -> Option<Job> {
         let range = self.range.take()?;
-        let batch = std::mem::take(&mut self.batch);
+        let batch = std::mem::replace(&mut self.batch, std::mem::take(&mut self.spare));
         self.out = batch.size();
         Some(Job { id: self.id, range, batch, seal })
     }
 
     /// The range is back from an encoder.
-    pub(super) fn came_back(&mut self, range: Range) {
+    pub(super) fn came_back(&mut self, range: Range, batch: Batch) {
+        self.spare = batch;
         self.fill = range.fill();
         self.range = Some(range);
         self.out = 0;
@@ -146,7 +150,7 @@ impl Open {
 
     /// The bytes of memory it holds, wherever they are.
     pub(super) const fn memory(&self) -> usize {
-        self.batch.memory() + self.out + self.fill.memory
+        self.batch.memory() + self.spare.memory() + self.out + self.fill.memory
     }
 }
 
@@ -157,6 +161,7 @@ fn hour(time: EpochMillis) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::{Encoded, Progress};
     use crate::encode::Tools;
     use crate::format::Format;
     use crate::record::NO_HEADERS;
@@ -217,12 +222,11 @@ mod tests {
         assert!(events.job().is_none() && events.last_job().is_none(), "the range is not here");
         assert_eq!(events.unencoded(), 2 * BATCH);
         assert!(events.memory() >= 2 * BATCH);
-        let crate::action::Encoded { what: Ok(crate::action::Progress::Grown(range)), .. } =
-            job.run(&mut Tools::new())
-        else {
+        let Encoded { what: Ok(Progress::Grown(range)), batch, .. } = job.run(&mut Tools::new()) else {
             panic!("it grows")
         };
-        events.came_back(range);
+        assert!(batch.is_empty());
+        events.came_back(range, batch);
         assert_eq!(events.unencoded(), BATCH);
         assert!(events.last_job().is_some_and(|job| job.seal && !job.batch.is_empty()));
     }

@@ -210,7 +210,7 @@ impl Owner {
                 }
                 self.spawn(async move {
                     if bug == Some(Bug::ObjectsFirst) {
-                        put_objects(&*store, &plan).await;
+                        put_objects(&store, &plan).await;
                     }
                     Done::Wrote { start, end, outcome: protocol::write(&*store, &plan).await }
                 });

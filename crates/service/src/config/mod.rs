@@ -117,6 +117,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_sink_cannot_do_is_a_mistake() {
+        let toml = "[sink]\nsse = 'AES'\n[sink.raw]\nformat = 'csv'\nflush_bytes = '65MiB'\nflush_interval = '0s'\n\
+                    [sink.dead_letters]\nformat = 'parquet'";
+        let Error(mistakes) = load(toml, &[]).unwrap_err();
+        let keys: Vec<_> = mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
+        for key in ["sink.sse", "sink.raw.format", "sink.raw.flush_bytes", "sink.raw.flush_interval"] {
+            assert!(keys.contains(&key), "{keys:?}");
+        }
+        assert!(keys.contains(&"sink.dead_letters.format") && keys.len() == 5, "{keys:?}");
+    }
+
+    #[test]
     fn all_mistakes_are_told_at_once_with_key_and_origin() {
         let toml = "[pipeline.window]\ngrce = '5s'\n[server]\nport = 'many'";
         let variables = [

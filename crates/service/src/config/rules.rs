@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use super::keys::Keys;
-use super::schema::Config;
+use super::schema::{Config, Sink};
 use super::setting::{Bytes, Format};
 
 /// The least that one full batch needs in flight.
 const LARGEST_BATCH: Bytes = Bytes(16 << 20);
+
+/// One PUT, and one body in memory.
+const LARGEST_OBJECT: Bytes = Bytes(64 << 20);
+
+/// What S3 knows as `x-amz-server-side-encryption`.
+const ENCRYPTIONS: [&str; 3] = ["AES256", "aws:kms", "aws:kms:dsse"];
 
 /// With less the memory valve would do nothing else.
 const SMALLEST_WINDOWS: Bytes = Bytes(1 << 20);
@@ -52,11 +58,7 @@ pub(super) fn check(keys: &mut Keys, config: &Config) {
         "ingest.max_in_flight_bytes",
         "must be at least 16MiB: one batch of 8 MiB and what Kafka's client keeps beside it must fit",
     );
-    keys.require(
-        config.sink.dead_letters.format == Format::NdjsonGz,
-        "sink.dead_letters.format",
-        "must be ndjson.gz: an envelope is JSON",
-    );
+    check_sink(keys, &config.sink);
     keys.require(
         is_bucket_name(&config.aws.bucket),
         "aws.s3.bucket_name",
@@ -67,6 +69,37 @@ pub(super) fn check(keys: &mut Keys, config: &Config) {
         config.aws.endpoint_override.as_ref().is_none_or(is_url),
         "aws.s3.endpoint_override",
         "must be a URL, such as http://localhost:4566",
+    );
+}
+
+fn check_sink(keys: &mut Keys, sink: &Sink) {
+    let writers = [
+        ("raw", &sink.raw),
+        ("aggregates", &sink.aggregates),
+        ("late", &sink.late),
+        ("dead_letters", &sink.dead_letters),
+    ];
+    for (name, writer) in writers {
+        keys.require(
+            (Bytes(1)..=LARGEST_OBJECT).contains(&writer.flush_bytes),
+            &format!("sink.{name}.flush_bytes"),
+            "must be more than nothing and at most 64MiB: an object is one PUT",
+        );
+        keys.require(
+            !writer.flush_interval.is_zero(),
+            &format!("sink.{name}.flush_interval"),
+            "must not be zero: every record would be an object",
+        );
+    }
+    keys.require(
+        sink.dead_letters.format == Format::NdjsonGz,
+        "sink.dead_letters.format",
+        "must be ndjson.gz: an envelope is JSON",
+    );
+    keys.require(
+        sink.sse.as_deref().is_none_or(|sse| ENCRYPTIONS.contains(&sse)),
+        "sink.sse",
+        "must be AES256, aws:kms or aws:kms:dsse",
     );
 }
 

@@ -71,12 +71,16 @@ impl Budget {
     }
 
     /// A writer tells what its ranges hold, and the largest of them that it could cut; it is told what to do. Ranges
-    /// are cut from three quarters of the limit on, for a cut frees memory only once it is uploaded.
+    /// are cut from three quarters of the limit on, for a cut frees memory only once it is uploaded; and not while most of
+    /// the memory is being uploaded already, for what little is filling then would make tiny objects and free nothing.
     pub(crate) fn report(&self, kind: Kind, filling: usize, largest: usize) -> Pressure {
         self.filling[kind as usize].store(filling, Ordering::Relaxed);
         self.largest[kind as usize].store(largest, Ordering::Relaxed);
-        let used = self.used();
-        let cut = largest > 0 && self.largest.iter().all(|other| other.load(Ordering::Relaxed) <= largest);
+        let (filling, writing) = (sum(&self.filling), sum(&self.writing));
+        let used = filling + writing;
+        let cut = largest > 0
+            && writing < filling
+            && self.largest.iter().all(|other| other.load(Ordering::Relaxed) <= largest);
         if used >= self.limit {
             Pressure::Pause { cut }
         } else if used < self.limit / 4 * 3 {
@@ -106,10 +110,10 @@ impl Budget {
     pub(crate) fn redo(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.redo).try_acquire_owned().ok()
     }
+}
 
-    fn used(&self) -> usize {
-        self.filling.iter().chain(&self.writing).map(|bytes| bytes.load(Ordering::Relaxed)).sum()
-    }
+fn sum(bytes: &[AtomicUsize]) -> usize {
+    bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
 }
 
 impl Drop for Writing {
@@ -144,7 +148,8 @@ mod tests {
         let budget = budget();
         let writing = budget.writing(Kind::Raw, 192 * MIB);
         assert_eq!(budget.report(Kind::Raw, 0, 0), Pressure::Pause { cut: false });
-        assert_eq!(budget.report(Kind::Raw, 1, 1), Pressure::Pause { cut: true });
+        assert_eq!(budget.report(Kind::Raw, 1, 1), Pressure::Pause { cut: false }, "it would free nothing");
+        assert_eq!(budget.report(Kind::Raw, 193 * MIB, 50 * MIB), Pressure::Pause { cut: true });
         drop(writing);
         assert_eq!(budget.report(Kind::Raw, 1, 1), Pressure::None);
     }

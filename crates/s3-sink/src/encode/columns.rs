@@ -89,24 +89,22 @@ fn schema(text: &str) -> TypePtr {
     Arc::new(parse_message_type(text).unwrap_or_else(|error| unreachable!("{text} is a schema: {error}")))
 }
 
-/// What grows from row to row is written as differences, what is different in every row without a dictionary.
+/// What grows from row to row is written as differences, what is different in every row without a dictionary. Only times
+/// and offsets have statistics: of the others a row group holds nearly all values, and no query could leave it out.
 fn properties() -> WriterProperties {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
-        .set_statistics_enabled(EnabledStatistics::Chunk);
+        .set_statistics_enabled(EnabledStatistics::None);
     for ascending in ["timestamp", "ingested_at", "window_start", "offset"] {
         let column = ColumnPath::from(ascending);
         properties = properties
             .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_statistics_enabled(column.clone(), EnabledStatistics::Chunk)
             .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
     }
     for distinct in ["user_id", "event", "record"] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(distinct), false);
-    }
-    for long in ["event", "record"] {
-        let column = ColumnPath::from(long);
-        properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
     }
     properties.build()
 }

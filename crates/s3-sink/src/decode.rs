@@ -34,6 +34,14 @@ pub struct Decoded<'a> {
     pub envelope: Option<&'a Envelope>,
 }
 
+impl Decoded<'_> {
+    /// Its value, empty for a tombstone.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.value.as_deref().unwrap_or_default()
+    }
+}
+
 /// Why an object has no records to show.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

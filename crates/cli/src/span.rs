@@ -80,9 +80,9 @@ impl fmt::Display for Span {
         };
         match (self.from, self.to) {
             (None, None) => f.write_str("all times"),
-            (Some(from), None) => write!(f, "from {} on", text(from)),
-            (None, Some(to)) => write!(f, "before {}", text(to)),
-            (Some(from), Some(to)) => write!(f, "from {} to {}", text(from), text(to)),
+            (Some(from), None) => write!(f, "times from {} on", text(from)),
+            (None, Some(to)) => write!(f, "times before {}", text(to)),
+            (Some(from), Some(to)) => write!(f, "times from {} to {}", text(from), text(to)),
         }
     }
 }
@@ -110,7 +110,7 @@ mod tests {
         ] {
             assert_eq!((span.covers(window(minute)), span.has_start_of(window(minute))), (inside, inside));
         }
-        assert_eq!(span.to_string(), "from 2021-01-26T12:04:00Z to 2021-01-26T12:06:00Z");
+        assert_eq!(span.to_string(), "times from 2021-01-26T12:04:00Z to 2021-01-26T12:06:00Z");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use s3_sink::ledger::{Content as Records, Entry};
 use service::Config;
 use tokio::task::block_in_place;
 
-use super::check::Check;
+use super::check::{Check, Status};
 use super::ledger::TopicLedger;
 use super::quiet::Point;
 use super::{Snapshot, balance};
@@ -277,10 +277,14 @@ impl Deep {
             unproved.push("what is on its way: --wait 2m waits for it".to_owned());
         }
         if !span.is_all() {
-            unproved.push(format!("minutes and records of other times than {span}: they were not looked at"));
+            unproved.push(format!("minutes and records of others than {span}: they were not looked at"));
         }
         let recount = recount::check(&lock(&self.minutes), coverage);
-        let content = self.content.finish();
+        let mut content = self.content.finish();
+        if self.listings.is_empty() && !span.is_all() {
+            content
+                .find(Status::NotProvable, format!("there is nothing of {span}: are they written in UTC?"));
+        }
         let looked_at = format!(
             "{} records in {} objects ({span})",
             HumanCount(content.numbers["records"]),

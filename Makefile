@@ -51,7 +51,10 @@ soak: need-all build ## [MINUTES=10] | kill -9 and rebalances at random, then th
 	  cargo test --release --locked --workspace --test kill -- --nocapture
 
 bench-aggregator: need-rust need-bench build ## [ARGS=--help] | Measure it beside a bare loop and Kafka Streams
-	@$(BIN)/bench $(ARGS)
+	@$(BIN)/bench aggregator $(ARGS)
+
+bench-sink: need-rust need-bench build ## [ARGS=--help] | Measure it in each format, and beside a plain sink in Java
+	@$(BIN)/bench sink $(ARGS)
 
 lint: need-rust ## | Formatting, clippy and the documentation, without a warning
 	cargo fmt --all --check
@@ -96,5 +99,5 @@ runtime:
 	  *) echo "RUNTIME is processes or containers, not $(RUNTIME)" >&2; exit 64 ;; \
 	esac
 
-.PHONY: help up down demo scale restart status logs clean build test soak bench-aggregator lint fmt \
+.PHONY: help up down demo scale restart status logs clean build test soak bench-aggregator bench-sink lint fmt \
 	need-rust need-all need-bench runtime

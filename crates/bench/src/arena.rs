@@ -7,13 +7,19 @@ use anyhow::{Context as _, ensure};
 use stack::Broker;
 use tokio::process::Command;
 
+use crate::child::Child;
+use crate::usage::Mark;
+
 /// How long anything may take: the slowest contestant reads 10 million events in half a minute on an idle machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(1200);
+
+/// Between two looks at the metrics of a contestant.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The place of a benchmark.
 pub(crate) struct Arena {
     pub(crate) broker: Broker,
-    /// Variables for the aggregator, on top of what the benchmark needs.
+    /// Variables for our services, on top of what the benchmark needs.
     pub(crate) env: Vec<(String, String)>,
     bin_dir: PathBuf,
     http: reqwest::Client,
@@ -24,7 +30,7 @@ impl Arena {
     pub(crate) async fn open(folder: &Path, env: &[(String, String)]) -> anyhow::Result<Self> {
         let binary = std::env::current_exe().context("cannot find the folder of the binaries")?;
         let bin_dir = binary.parent().unwrap_or(Path::new("/")).to_owned();
-        for name in ["aggregator", "bench-bare"] {
+        for name in ["aggregator", "s3-sink", "bench-bare"] {
             let path = bin_dir.join(name);
             ensure!(path.is_file(), "{} is missing: build it with `make build`", path.display());
         }
@@ -52,8 +58,33 @@ impl Arena {
         self.broker.home().log(name)
     }
 
-    /// What is at `url`.
-    pub(crate) async fn get(&self, url: &str) -> reqwest::Result<String> {
+    /// Waits until the metric `name` of `child`, which listens on `port`, has come to `total`.
+    pub(crate) async fn until(
+        &self,
+        child: &Child,
+        port: u16,
+        name: &str,
+        total: u64,
+    ) -> anyhow::Result<Mark> {
+        let url = format!("http://127.0.0.1:{port}/metrics");
+        let wait = async {
+            loop {
+                if let Ok(text) = self.get(&url).await {
+                    let now =
+                        stack::metric_sum(&text, name).with_context(|| format!("{name} is no number"))?;
+                    // After a rebalance some are read twice, and the time says nothing any more.
+                    ensure!(now <= total as f64, "{name} is {now}, more than the {total} that there are");
+                    if now == total as f64 {
+                        return child.mark();
+                    }
+                }
+                stack::pause(LOOK).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, wait).await.with_context(|| format!("{name} did not come to {total}"))?
+    }
+
+    async fn get(&self, url: &str) -> reqwest::Result<String> {
         self.http.get(url).send().await?.error_for_status()?.text().await
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use stack::Broker;
+use anyhow::{Context as _, bail, ensure};
+use stack::{Broker, Signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -64,6 +64,17 @@ impl Child {
         };
         let waited = tokio::time::timeout(limit, wait).await;
         waited.with_context(|| format!("{} did not say {words:?} within {} s", self.name, limit.as_secs()))?
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub(crate) async fn stop(mut self, limit: Duration) -> anyhow::Result<()> {
+        Broker::signal(&self.process, Signal::Term)?;
+        let ended = tokio::time::timeout(limit, self.process.wait()).await;
+        let ended =
+            ended.with_context(|| format!("{} did not stop within {} s", self.name, limit.as_secs()))?;
+        let status = ended.with_context(|| format!("cannot wait for {}", self.name))?;
+        ensure!(status.success(), "{} ended with {status}", self.name);
+        Ok(())
     }
 
     /// `kill -9`, and waits for the end.

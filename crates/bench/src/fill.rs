@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use cli::progress::Progress;
+use model::EpochMillis;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
@@ -18,9 +19,18 @@ use crate::topics::PARTITIONS;
 const STRIDE: u64 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Writes the events of `recipe` to `topic` in their order, and returns what they add up to.
-pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Result<Tally> {
+/// What a topic was filled with.
+pub(crate) struct Filled {
+    /// What its events add up to.
+    pub(crate) tally: Tally,
+    /// The size of all values.
+    pub(crate) bytes: u64,
+}
+
+/// Writes the events of `recipe` to `topic` in their order.
+pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Result<Filled> {
     let producer = producer(bootstrap)?;
+    let mut bytes = 0;
     let mut tally = Tally::new(recipe, PARTITIONS)?;
     let mut progress = Progress::new(recipe.events);
     let mut json = Vec::new();
@@ -28,6 +38,7 @@ pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Res
         let event = recipe.event(index);
         let partition = tally.add(&event);
         recipe.write(&event, &mut json);
+        bytes += json.len() as u64;
         let record = BaseRecord::to(topic)
             .partition(i32::try_from(partition)?)
             .key(&recipe.postcodes[event.postcode])
@@ -40,18 +51,15 @@ pub(crate) fn fill(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Res
         }
     }
     finish(&producer, topic)?;
-    Ok(tally)
+    Ok(Filled { tally, bytes })
 }
 
-/// Writes one record that is no event to each partition.
-pub(crate) fn spoil(bootstrap: &str, topic: &str, recipe: &Recipe) -> anyhow::Result<()> {
+/// Writes one record that is no event to each partition, ingested at `time`.
+pub(crate) fn end(bootstrap: &str, topic: &str, time: EpochMillis) -> anyhow::Result<()> {
     let producer = producer(bootstrap)?;
-    let last = recipe.start.plus(recipe.span).0;
     for partition in 0..PARTITIONS {
-        send(
-            &producer,
-            BaseRecord::to(topic).partition(partition).key("").payload(b"no event").timestamp(last),
-        )?;
+        let record = BaseRecord::to(topic).partition(partition).key("").payload(b"no event");
+        send(&producer, record.timestamp(time.0))?;
     }
     finish(&producer, topic)
 }

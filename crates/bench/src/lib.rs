@@ -1,8 +1,11 @@
-//! Measures the aggregator beside a loop that only polls and a Kafka Streams program of the same topology.
+//! Measures our services, each beside the least that one can do and what others would do.
 //!
 //! ```text
-//! events -> fill -> Kafka -> aggregator, bare, streams (one at a time) -> usage  -> report
-//!             └─> tally ------------------------------------------------> check of the counts
+//! events -> fill -> Kafka -> aggregator: ours, bare, streams (one at a time) -> usage -> table
+//!             └─> tally --------------------------------------------> check of the counts
+//!
+//! events -> fill -> Kafka -> sink: ours in each format, plain -> S3 -> check of what is stored
+//!                                                          └─> usage -> table
 //! ```
 
 mod arguments;
@@ -14,17 +17,17 @@ mod tally;
 mod fill;
 mod topics;
 
-mod aggregator;
 mod arena;
-mod bare;
 mod child;
-mod restart;
-mod streams;
+mod java;
 mod usage;
 
+mod aggregator;
+mod sink;
+
 mod machine;
-mod report;
 mod run;
+mod table;
 
 pub use arguments::Arguments;
 pub use run::run;

@@ -1,4 +1,4 @@
-//! `make bench-aggregator`.
+//! `make bench-aggregator` and `make bench-sink`.
 
 use std::process::ExitCode;
 

@@ -12,6 +12,9 @@ use service::clock;
 
 use crate::tally::{self, Counts};
 
+/// The topic of events.
+pub(crate) const TOPIC: &str = "pageviews";
+
 /// Partitions of every topic with events or counts.
 pub(crate) const PARTITIONS: i32 = 6;
 

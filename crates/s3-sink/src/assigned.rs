@@ -86,17 +86,21 @@ impl Assigned {
 mod tests {
     use super::*;
     use crate::Kind;
-    use crate::encode::Gzip;
+    use crate::format::Format;
     use crate::frontier::Found;
     use crate::planner::Cuts;
     use crate::range::Source;
 
     fn idle() -> (Assigned, Instant) {
         let source = Source { kind: Kind::Raw, topic: "t".to_owned(), partition: 0 };
-        let (mut partition, _) = Partition::assigned(source, Cuts { size: 1, age: PATIENCE });
-        partition.found(Found::Continue { from: 20, completed: Some(10), committed: false });
-        assert!(partition.cut(crate::action::Cause::Memory, &mut Gzip::new()).is_empty());
-        (Assigned::new(1, partition), service::clock::monotonic())
+        let (mut partition, _) =
+            Partition::assigned(source, Cuts { size: 1, age: PATIENCE, format: Format::NdjsonGz });
+        let now = service::clock::monotonic();
+        let found =
+            Found::Continue { from: 20, reads: 20, completed: Some(10), committed: false, loss: None };
+        partition.found(now, found);
+        assert!(partition.cut(crate::action::Cause::Memory).is_empty());
+        (Assigned::new(1, partition), now)
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Budget {
     prefetch: usize,
     filling: [AtomicUsize; Kind::ALL.len()],
     largest: [AtomicUsize; Kind::ALL.len()],
-    writing: AtomicUsize,
+    writing: [AtomicUsize; Kind::ALL.len()],
     redo: Arc<Semaphore>,
 }
 
@@ -44,6 +44,7 @@ pub(crate) enum Pressure {
 #[derive(Debug)]
 pub(crate) struct Writing {
     budget: Arc<Budget>,
+    kind: Kind,
     bytes: usize,
 }
 
@@ -58,7 +59,7 @@ impl Budget {
             prefetch,
             filling: Default::default(),
             largest: Default::default(),
-            writing: AtomicUsize::new(0),
+            writing: Default::default(),
             redo: Arc::new(Semaphore::new(1)),
         }
     }
@@ -87,11 +88,16 @@ impl Budget {
         }
     }
 
-    /// Counts `bytes` as being written until the guard is dropped.
+    /// Counts `bytes` as being written by `kind` until the guard is dropped.
     #[must_use]
-    pub(crate) fn writing(self: &Arc<Self>, bytes: usize) -> Writing {
-        self.writing.fetch_add(bytes, Ordering::Relaxed);
-        Writing { budget: Arc::clone(self), bytes }
+    pub(crate) fn writing(self: &Arc<Self>, kind: Kind, bytes: usize) -> Writing {
+        self.writing[kind as usize].fetch_add(bytes, Ordering::Relaxed);
+        Writing { budget: Arc::clone(self), kind, bytes }
+    }
+
+    /// The bytes that `kind` is writing.
+    pub(crate) fn written_by(&self, kind: Kind) -> usize {
+        self.writing[kind as usize].load(Ordering::Relaxed)
     }
 
     /// The permit to write one range again, however large; there is one for all writers, or the ranges of several
@@ -102,14 +108,13 @@ impl Budget {
     }
 
     fn used(&self) -> usize {
-        let filling: usize = self.filling.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum();
-        filling + self.writing.load(Ordering::Relaxed)
+        self.filling.iter().chain(&self.writing).map(|bytes| bytes.load(Ordering::Relaxed)).sum()
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        self.budget.writing.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.writing[self.kind as usize].fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -137,7 +142,7 @@ mod tests {
     #[test]
     fn what_is_being_written_counts_until_it_is() {
         let budget = budget();
-        let writing = budget.writing(192 * MIB);
+        let writing = budget.writing(Kind::Raw, 192 * MIB);
         assert_eq!(budget.report(Kind::Raw, 0, 0), Pressure::Pause { cut: false });
         assert_eq!(budget.report(Kind::Raw, 1, 1), Pressure::Pause { cut: true });
         drop(writing);

@@ -2,6 +2,7 @@
 //! from is for the ledger to say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,11 +12,12 @@ use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, RebalanceProtocol,
 };
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset};
 use service::kafka::cluster;
+use service::kafka::records::{Flow, PartitionError, Record, Records};
 
 use crate::frontier::Log;
 use crate::hint::Hint;
@@ -37,7 +39,7 @@ pub(crate) enum Change {
 
 /// The consumer of one topic.
 pub(crate) struct Consumer {
-    inner: BaseConsumer<Context>,
+    records: Records<Context>,
     topic: String,
     changes: Receiver<Change>,
 }
@@ -62,11 +64,37 @@ impl Consumer {
         let inner: BaseConsumer<Context> =
             service::kafka::create(config, Context { changes: sender, commits: Mutex::default() })?;
         inner.subscribe(&[topic])?;
-        Ok(Self { inner, topic: topic.to_owned(), changes })
+        let name = CString::new(topic)?;
+        Ok(Self { records: Records::new(inner, name), topic: topic.to_owned(), changes })
     }
 
-    pub(crate) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
-        self.inner.poll(timeout)
+    fn inner(&self) -> &BaseConsumer<Context> {
+        self.records.consumer()
+    }
+
+    /// Takes what the group and the client have to say: rebalances are noted, errors returned, one a call. A record is
+    /// no business of this queue: it is that of the partition returned, whose records were not led elsewhere in time.
+    pub(crate) fn hear(&self) -> Option<KafkaResult<i32>> {
+        Some(self.inner().poll(Duration::ZERO)?.map(|message| message.partition()))
+    }
+
+    /// Waits for records, and hands on those that are here: see [`Records::read`].
+    pub(crate) fn read<F>(&self, timeout: Duration, each: F)
+    where
+        F: FnMut(Result<Record<'_>, PartitionError>) -> Flow,
+    {
+        self.records.read(timeout, each);
+    }
+
+    /// Sees to it that the records of `partitions` come to [`Consumer::read`]. A fetch that stopped and started again may
+    /// have led them back to the group's own queue.
+    pub(crate) fn take_over(&self, partitions: impl IntoIterator<Item = i32>) {
+        self.records.take_over(partitions);
+    }
+
+    /// Where the partition's log ended when it was last fetched.
+    pub(crate) fn last_known_end(&self, partition: i32) -> Option<i64> {
+        self.records.last_known_end(partition)
     }
 
     /// What rebalances did since the last call, in their order.
@@ -76,27 +104,27 @@ impl Consumer {
 
     /// Whether it is a member of its group, with partitions or without.
     pub(crate) fn joined(&self) -> bool {
-        service::kafka::group::membership(&self.inner).is_some()
+        service::kafka::group::membership(self.inner()).is_some()
     }
 
     /// Whether a broker answers.
     pub(crate) fn reaches_kafka(&self) -> bool {
-        self.inner.fetch_metadata(None, TIMEOUT).is_ok()
+        self.inner().fetch_metadata(None, TIMEOUT).is_ok()
     }
 
     /// Who the topic is.
     pub(crate) fn origin(&self) -> Result<Origin, cluster::Error> {
-        identity::ask(self.inner.client(), &self.topic, TIMEOUT)
+        identity::ask(self.inner().client(), &self.topic, TIMEOUT)
     }
 
     pub(crate) fn log(&self, partition: i32) -> KafkaResult<Log> {
-        let (start, end) = self.inner.fetch_watermarks(&self.topic, partition, TIMEOUT)?;
+        let (start, end) = self.inner().fetch_watermarks(&self.topic, partition, TIMEOUT)?;
         Ok(Log { start, end })
     }
 
     /// The hints committed for `partitions`, in their order.
     pub(crate) fn hints(&self, partitions: &[i32]) -> KafkaResult<Vec<Option<Hint>>> {
-        let committed = self.inner.committed_offsets(self.list(partitions), TIMEOUT)?;
+        let committed = self.inner().committed_offsets(self.list(partitions), TIMEOUT)?;
         let hint = |partition: &i32| {
             let Offset::Offset(offset) = committed.find_partition(&self.topic, *partition)?.offset() else {
                 return None;
@@ -109,7 +137,7 @@ impl Consumer {
 
     /// Where the partition was read up to, control records included; `None` if nothing was read since the last seek.
     pub(crate) fn position(&self, partition: i32) -> Option<i64> {
-        match self.inner.position().ok()?.find_partition(&self.topic, partition)?.offset() {
+        match self.inner().position().ok()?.find_partition(&self.topic, partition)?.offset() {
             Offset::Offset(offset) => Some(offset),
             _ => None,
         }
@@ -118,22 +146,24 @@ impl Consumer {
     /// Delivers the partition from `offset` on, and nothing that was fetched before. Resumed first: a seek forgets what
     /// was fetched in between.
     pub(crate) fn read_from(&self, partition: i32, offset: i64) -> KafkaResult<()> {
-        self.inner.resume(&self.list(&[partition]))?;
-        self.inner.seek(&self.topic, partition, Offset::Offset(offset), TIMEOUT)
+        self.records.take_over([partition]);
+        self.inner().resume(&self.list(&[partition]))?;
+        self.inner().seek(&self.topic, partition, Offset::Offset(offset), TIMEOUT)
     }
 
     /// As [`Consumer::read_from`], for a partition that cannot seek any more.
     pub(crate) fn start_at(&self, partition: i32, offset: i64) -> KafkaResult<()> {
         let mut list = self.list(&[partition]);
         // Refused when an attempt before this one got so far and no further: then there is nothing to take away.
-        let _ = self.inner.incremental_unassign(&list);
+        let _ = self.inner().incremental_unassign(&list);
         list.set_all_offsets(Offset::Offset(offset))?;
-        self.inner.incremental_assign(&list)?;
-        self.inner.resume(&list)
+        self.records.take_over([partition]);
+        self.inner().incremental_assign(&list)?;
+        self.inner().resume(&list)
     }
 
     pub(crate) fn pause(&self, partition: i32) -> KafkaResult<()> {
-        self.inner.pause(&self.list(&[partition]))
+        self.inner().pause(&self.list(&[partition]))
     }
 
     pub(crate) fn commit(&self, partition: i32, hint: Hint) -> KafkaResult<()> {
@@ -141,8 +171,8 @@ impl Consumer {
         let mut element = list.add_partition(&self.topic, partition);
         element.set_offset(Offset::Offset(hint.committed))?;
         element.set_metadata(hint.metadata());
-        self.inner.commit(&list, CommitMode::Async)?;
-        let mut commits = self.inner.context().commits();
+        self.inner().commit(&list, CommitMode::Async)?;
+        let mut commits = self.inner().context().commits();
         commits.sent.insert(partition, hint.committed);
         commits.failed.remove(&partition);
         Ok(())
@@ -150,12 +180,12 @@ impl Consumer {
 
     /// The partitions whose last commit failed since the last call.
     pub(crate) fn failed_commits(&self) -> BTreeSet<i32> {
-        std::mem::take(&mut self.inner.context().commits().failed)
+        std::mem::take(&mut self.inner().context().commits().failed)
     }
 
     /// Whether the last commit of each of `partitions` was answered, well or not.
     pub(crate) fn commits_answered<'a>(&self, mut partitions: impl Iterator<Item = &'a i32>) -> bool {
-        let commits = self.inner.context().commits();
+        let commits = self.inner().context().commits();
         !partitions.any(|partition| commits.sent.contains_key(partition))
     }
 

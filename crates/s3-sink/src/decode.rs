@@ -18,7 +18,7 @@ use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::envelope::Envelope;
-use crate::format::Format;
+use crate::format::{self, Format};
 
 /// How much text is unpacked at a time.
 const BUFFER: usize = 1 << 16;
@@ -74,7 +74,7 @@ pub fn decode<E: From<Error>>(
     body: Bytes,
     mut each: impl FnMut(Decoded<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let format = format_of(key).ok_or(Error::Format)?;
+    let format = format::of(key).ok_or(Error::Format)?;
     if format == Format::Parquet {
         return columns::decode(body, each);
     }
@@ -90,13 +90,6 @@ pub fn decode<E: From<Error>>(
     for_each_line(lines, |line| {
         each(Decoded { offset: None, value: Some(Cow::Borrowed(line)), envelope: None })
     })
-}
-
-/// The format that the name of an object says.
-#[must_use]
-pub fn format_of(key: &str) -> Option<Format> {
-    let has = |format: &Format| key.strip_suffix(format.name()).is_some_and(|stem| stem.ends_with('.'));
-    Format::ALL.into_iter().find(has)
 }
 
 /// The text of a file of lines. What was written in several gzip members or Zstandard frames is one text.

@@ -18,6 +18,7 @@ pub mod kind;
 pub mod record;
 
 pub mod action;
+pub mod batch;
 pub mod checksum;
 pub mod decode;
 pub mod encode;
@@ -42,6 +43,7 @@ pub mod bucket;
 mod assigned;
 mod budget;
 mod consumer;
+mod encoders;
 mod identity;
 mod metrics;
 mod patient;

@@ -17,6 +17,8 @@ const RECORDS: &str = "s3_written_records_total";
 const POISON: &str = "s3_dead_letter_records_total";
 const RANGES: &str = "s3_ranges_total";
 const REDOS: &str = "s3_redos_total";
+const LOST: &str = "s3_lost_offsets_total";
+const LAG: &str = "s3_consumer_lag";
 const OUTDONE: &str = "s3_ranges_outdone_total";
 const BUFFERED: &str = "s3_buffered_bytes";
 const PAUSED: &str = "s3_paused_partitions";
@@ -45,7 +47,7 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         RANGES,
-        "Ranges cut (labels writer; cause = size, age, boundary, memory, shutdown, redo): many by memory mean that \
+        "Ranges cut (labels writer; cause = size, age, boundary, memory, shutdown, redo, lost): many by memory mean that \
          the limit is too small or S3 too slow"
     );
     describe_counter!(
@@ -56,10 +58,15 @@ pub(crate) fn describe() {
         OUTDONE,
         "Ranges that another owner had fixed first (label writer): one a rebalance is normal"
     );
+    describe_counter!(
+        LOST,
+        "Offsets that the log dropped before they were in S3 (label writer): the promise is broken for them. Retention is \
+         too short, or the sink was away for too long"
+    );
+    describe_gauge!(BUFFERED, Unit::Bytes, "Bytes in memory that are not in S3 yet (label writer)");
     describe_gauge!(
-        BUFFERED,
-        Unit::Bytes,
-        "Bytes in memory that wait for their range to be cut (label writer)"
+        LAG,
+        "Offsets of the assigned partitions that are not in S3 yet, control records included (label writer)"
     );
     describe_gauge!(
         PAUSED,
@@ -78,7 +85,7 @@ pub(crate) fn describe() {
     );
     for kind in Kind::ALL {
         let writer = kind.name();
-        for name in [WRITES, REDOS, POISON, RECORDS, BYTES] {
+        for name in [WRITES, REDOS, POISON, RECORDS, BYTES, LOST] {
             counter!(name, "writer" => writer).absolute(0);
         }
         counter!(ERRORS, "writer" => writer, "kind" => bucket::Kind::Unreachable.name()).absolute(0);
@@ -105,6 +112,7 @@ pub(crate) fn record_cut(kind: Kind, cause: Cause) {
         Cause::Memory => "memory",
         Cause::Shutdown => "shutdown",
         Cause::Redo => "redo",
+        Cause::Lost => "lost",
     };
     counter!(RANGES, "writer" => kind.name(), "cause" => name).increment(1);
     if cause == Cause::Redo {
@@ -135,11 +143,18 @@ pub(crate) fn record_outdone(kind: Kind) {
     counter!(OUTDONE, "writer" => kind.name()).increment(1);
 }
 
+/// The log dropped records before they were written.
+pub(crate) fn record_lost(kind: Kind, offsets: u64) {
+    counter!(LOST, "writer" => kind.name()).increment(offsets);
+}
+
 /// What a writer holds at the moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Holding {
-    /// Bytes of ranges that are filling.
-    pub(crate) filling: usize,
+    /// Bytes of ranges that are filling, or being written.
+    pub(crate) buffered: usize,
+    /// Offsets not written yet.
+    pub(crate) lag: u64,
     /// Partitions not read for now.
     pub(crate) paused: usize,
     /// Partitions stopped for good.
@@ -150,7 +165,8 @@ pub(crate) struct Holding {
 
 /// Shows what a writer holds.
 pub(crate) fn show(kind: Kind, holding: Holding) {
-    gauge!(BUFFERED, "writer" => kind.name()).set(holding.filling as f64);
+    gauge!(BUFFERED, "writer" => kind.name()).set(holding.buffered as f64);
+    gauge!(LAG, "writer" => kind.name()).set(holding.lag as f64);
     gauge!(PAUSED, "writer" => kind.name()).set(holding.paused as f64);
     gauge!(PARKED, "writer" => kind.name()).set(holding.parked as f64);
     gauge!(OLDEST, "writer" => kind.name()).set(holding.oldest.as_secs_f64());

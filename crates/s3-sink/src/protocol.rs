@@ -6,6 +6,7 @@ use futures::future::join_all;
 
 use crate::action::{Cause, Plan};
 use crate::checksum::Checksum;
+use crate::format;
 use crate::frontier::{Blocked, Last};
 use crate::hint::Hint;
 use crate::ledger::{self, Content, Entry, Genesis, Object, Origin};
@@ -58,7 +59,7 @@ async fn put<S: Store>(store: &S, entry: &Entry, object: &Object, body: Bytes) -
     let new = NewObject {
         key: object.key.clone(),
         body,
-        content_type: "application/gzip",
+        content_type: format::of(&object.key).map_or("application/octet-stream", format::content_type),
         metadata: metadata(entry, object),
     };
     loop {

@@ -6,8 +6,10 @@ use model::EpochMillis;
 
 use super::*;
 use crate::Kind;
+use crate::batch::Batch;
 use crate::checksum::Hasher;
-use crate::encode::Gzip;
+use crate::encode::Tools;
+use crate::format::Format;
 use crate::range::{Range, Source};
 use crate::record::{NO_HEADERS, Record};
 use crate::route::Router;
@@ -73,26 +75,21 @@ fn keys() -> LedgerKeys {
 /// The range `[start, end)` of events that say their offset.
 fn plan(start: i64, end: i64, cause: Cause) -> Plan {
     let source = Source { kind: Kind::Raw, topic: "t".to_owned(), partition: 0 };
-    let mut gzip = Gzip::new();
-    let mut range: Option<Range> = None;
+    let mut batch = Batch::default();
     for offset in start..end {
         let value = format!("{{\"offset\":{offset}}}");
-        let record = Record {
+        batch.push(&Record {
             offset,
             timestamp: EpochMillis(1_795_525_200_000),
             key: None,
             value: Some(value.as_bytes()),
             headers: &NO_HEADERS,
-        };
-        match &mut range {
-            Some(range) => range.push(&record, &mut gzip),
-            None => {
-                let (recipe, router) = (Router::recipe(), Router::new(Kind::Raw));
-                range = Some(Range::begin(&source, recipe, router, start, &record, &mut gzip));
-            }
-        }
+        });
     }
-    Plan { sealed: range.unwrap().seal(&mut gzip), cause }
+    let router = Router::new(Kind::Raw, Format::NdjsonGz);
+    let (mut range, mut tools) = (Range::new(source, router, start), Tools::new());
+    range.push(&batch, &mut tools).unwrap();
+    Plan { sealed: range.seal(&mut tools).unwrap(), cause }
 }
 
 fn object(plan: &Plan) -> Object {

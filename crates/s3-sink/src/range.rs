@@ -1,4 +1,4 @@
-//! A range that is filling: its objects grow record by record, and are sealed together.
+//! A range that is filling: its objects grow batch by batch, and are sealed together.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,15 @@ use bytes::Bytes;
 use model::EpochMillis;
 
 use crate::Kind;
+use crate::batch::Batch;
 use crate::checksum::Hasher;
-use crate::encode::{Gzip, GzipFile};
+use crate::encode::{Error, File, Fill, Tools};
 use crate::envelope::Envelope;
-use crate::ledger::{Content, Entry, Object, Recipe, Written};
+use crate::ledger::{Content, Entry, Object, Written};
 use crate::object_name::{LedgerKeys, ObjectName};
 use crate::offsets::Offsets;
 use crate::record::Record;
 use crate::route::{Route, Router, Slot};
-
-/// Counts of more days than this are not put into one range: it would be as many uploads.
-const MOST_DAYS: usize = 32;
 
 /// One partition of one writer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,23 +35,23 @@ impl Source {
     }
 }
 
-/// A range `[start, …)` that is filling; it has at least one record.
+/// A range `[start, …)` that is filling. It belongs to whoever encodes it for as long as that takes.
 #[derive(Debug)]
 pub struct Range {
     source: Source,
-    recipe: Recipe,
     router: Router,
     start: i64,
     end: i64,
     records: u64,
-    first: EpochMillis,
-    last: EpochMillis,
-    files: BTreeMap<Slot, File>,
+    /// The timestamps of its first record and of its last.
+    times: Option<(EpochMillis, EpochMillis)>,
+    objects: BTreeMap<Slot, Growing>,
 }
 
-#[derive(Debug, Default)]
-struct File {
-    gzip: GzipFile,
+/// An object of it.
+#[derive(Debug)]
+struct Growing {
+    file: File,
     content: Hasher,
     records: u64,
     pageview_count: Option<u64>,
@@ -70,234 +68,100 @@ pub struct Sealed {
 }
 
 impl Range {
-    /// Begins a range at `start` with its first record.
-    pub fn begin(
-        source: &Source,
-        recipe: Recipe,
-        router: Router,
-        start: i64,
-        record: &Record<'_>,
-        gzip: &mut Gzip,
-    ) -> Self {
-        let mut range = Self {
-            source: source.clone(),
-            recipe,
-            router,
-            start,
-            end: start,
-            records: 0,
-            first: record.timestamp,
-            last: record.timestamp,
-            files: BTreeMap::new(),
-        };
-        range.push(record, gzip);
-        range
-    }
-
-    /// Whether a *new* range may take `record` too: events of a later hour of ingestion, and counts of yet another
-    /// day beyond the thirty-second, begin a range of their own. A range that is written again takes whatever it took.
+    /// An empty range that begins at `start`.
     #[must_use]
-    pub fn admits(&self, record: &Record<'_>) -> bool {
-        match self.source.kind {
-            Kind::Raw => hour(record.timestamp) <= hour(self.first),
-            Kind::Aggregates | Kind::Late if self.days() >= MOST_DAYS => {
-                self.files.contains_key(&self.router.route(record).slot())
-            }
-            Kind::Aggregates | Kind::Late | Kind::DeadLetters => true,
-        }
+    pub const fn new(source: Source, router: Router, start: i64) -> Self {
+        Self { source, router, start, end: start, records: 0, times: None, objects: BTreeMap::new() }
     }
 
-    /// Adds `record` to its object.
-    pub fn push(&mut self, record: &Record<'_>, gzip: &mut Gzip) {
+    /// Adds the records of `batch` to their objects.
+    ///
+    /// # Errors
+    /// When an encoder fails; then the range is of no use any more.
+    pub fn push(&mut self, batch: &Batch, tools: &mut Tools) -> Result<(), Error> {
+        batch.records().try_for_each(|record| self.record(&record, tools))
+    }
+
+    fn record(&mut self, record: &Record<'_>, tools: &mut Tools) -> Result<(), Error> {
         let route = self.router.route(record);
-        let file = self.files.entry(route.slot()).or_default();
-        match route {
-            Route::Line { pageview_count, .. } => {
-                file.gzip.line(record.value.unwrap_or_default(), gzip);
-                if let Some(count) = pageview_count {
-                    file.pageview_count = Some(file.pageview_count.unwrap_or(0).saturating_add(count));
-                }
-            }
+        let slot = route.slot();
+        let object = self.objects.entry(slot).or_insert_with(|| Growing::new(self.router, slot));
+        let Source { topic, partition, .. } = &self.source;
+        match &route {
             Route::Envelope { reason } => {
-                let Source { topic, partition, .. } = &self.source;
-                file.gzip.line(&Envelope::new(topic, *partition, record, &reason).to_json(), gzip);
+                let envelope = Envelope::new(topic, *partition, record, reason);
+                object.file.line(&envelope.to_json(), tools)?;
+            }
+            route => {
+                if let Route::Count(count) = route {
+                    let sum = object.pageview_count.unwrap_or(0).saturating_add(count.pageview_count);
+                    object.pageview_count = Some(sum);
+                }
+                object.file.push(record, route, *partition, tools)?;
             }
         }
-        file.content.record(record.offset, record.value);
-        file.offsets.push(record.offset);
-        file.records += 1;
+        object.content.record(record.offset, record.value);
+        object.offsets.push(record.offset);
+        object.records += 1;
         self.records += 1;
-        self.last = record.timestamp;
+        self.times = Some((self.times.map_or(record.timestamp, |(first, _)| first), record.timestamp));
         self.end = record.offset + 1;
+        Ok(())
     }
 
-    /// How large its objects are; what is not yet packed counts as it is.
+    /// How full its objects are, all together.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.files.values().map(|file| file.gzip.size()).sum()
-    }
-
-    /// The bytes of memory it holds.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        self.files.values().map(|file| file.gzip.memory()).sum()
-    }
-
-    /// Its first offset.
-    #[must_use]
-    pub const fn start(&self) -> i64 {
-        self.start
+    pub fn fill(&self) -> Fill {
+        self.objects.values().map(|object| object.file.fill()).fold(Fill::default(), Fill::and)
     }
 
     /// Ends it after its last record.
-    #[must_use]
-    pub fn seal(self, gzip: &mut Gzip) -> Sealed {
-        let name = ObjectName {
-            topic: self.source.topic.clone(),
-            partition: self.source.partition,
-            start: self.start,
-            end: self.end,
-            extension: "ndjson.gz".to_owned(),
-        };
-        let (router, first) = (self.router, self.first);
-        let mut sealed: Vec<(Object, Bytes)> = self
-            .files
-            .into_iter()
-            .map(|(slot, file)| {
-                let object = Object {
-                    key: router.key(slot, first, &name),
-                    records: file.records,
-                    checksum: file.content.finish(),
-                    pageview_count: file.pageview_count,
-                    offsets: file.offsets.beside(self.start, self.end),
-                };
-                (object, file.gzip.finish(gzip).into())
-            })
-            .collect();
+    ///
+    /// # Errors
+    /// When an encoder fails.
+    pub fn seal(self, tools: &mut Tools) -> Result<Sealed, Error> {
+        let Self { source: Source { topic, partition, .. }, router, start, end, records, times, objects } =
+            self;
+        let (first, last) = times.unwrap_or((EpochMillis(0), EpochMillis(0)));
+        let mut sealed = Vec::with_capacity(objects.len());
+        for (slot, object) in objects {
+            let extension = router.format(slot).name().to_owned();
+            let name = ObjectName { topic: topic.clone(), partition, start, end, extension };
+            let body = object.file.finish(tools)?;
+            let object = Object {
+                key: router.key(slot, first, &name),
+                records: object.records,
+                checksum: object.content.finish(),
+                pageview_count: object.pageview_count,
+                offsets: object.offsets.beside(start, end),
+            };
+            sealed.push((object, Bytes::from(body)));
+        }
         sealed.sort_unstable_by(|(left, _), (right, _)| left.key.cmp(&right.key));
         let (objects, bodies) = sealed.into_iter().unzip();
-        let entry = Entry {
-            topic: self.source.topic,
-            partition: self.source.partition,
-            start: self.start,
-            end: self.end,
-            content: Content::Written(Written {
-                recipe: self.recipe,
-                records: self.records,
-                first_timestamp: self.first,
-                last_timestamp: self.last,
-                objects,
-            }),
-        };
-        Sealed { entry, bodies }
-    }
-
-    fn days(&self) -> usize {
-        self.files.keys().filter(|slot| matches!(slot, Slot::Day(_))).count()
+        let content = Content::Written(Written {
+            recipe: router.recipe(),
+            records,
+            first_timestamp: first,
+            last_timestamp: last,
+            objects,
+        });
+        Ok(Sealed { entry: Entry { topic, partition, start, end, content }, bodies })
     }
 }
 
-fn hour(time: EpochMillis) -> i64 {
-    time.0.div_euclid(3_600_000)
+impl Growing {
+    fn new(router: Router, slot: Slot) -> Self {
+        Self {
+            file: File::new(router.format(slot)),
+            content: Hasher::default(),
+            records: 0,
+            pageview_count: None,
+            offsets: Offsets::default(),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::encode::tests::unpack;
-    use crate::record::NO_HEADERS;
-
-    const HOUR: i64 = 3_600_000;
-    const T: i64 = 1_795_525_200_000;
-
-    fn source(kind: Kind) -> Source {
-        Source { kind, topic: "t".to_owned(), partition: 0 }
-    }
-
-    fn record(offset: i64, timestamp: i64, value: &[u8]) -> Record<'_> {
-        Record {
-            offset,
-            timestamp: EpochMillis(timestamp),
-            key: None,
-            value: Some(value),
-            headers: &NO_HEADERS,
-        }
-    }
-
-    fn range(kind: Kind, records: &[Record<'_>], gzip: &mut Gzip) -> Range {
-        let mut range =
-            Range::begin(&source(kind), Router::recipe(), Router::new(kind), 10, &records[0], gzip);
-        records[1..].iter().for_each(|record| range.push(record, gzip));
-        range
-    }
-
-    fn count(day: usize, count: u64) -> Vec<u8> {
-        format!(
-            r#"{{"postcode":"N1","window_start":"2021-{:02}-{:02}T00:00:00","pageview_count":{count}}}"#,
-            1 + day / 28,
-            1 + day % 28
-        )
-        .into_bytes()
-    }
-
-    #[test]
-    fn a_raw_range_is_one_object_and_its_poison_another() {
-        let mut gzip = Gzip::new();
-        let tombstone = Record { value: None, ..record(13, T + 2, b"") };
-        let records = [record(11, T, b"{\"a\":1}"), tombstone, record(15, T + 3, b"{\"a\":2}")];
-        let Sealed { entry, bodies } = range(Kind::Raw, &records, &mut gzip).seal(&mut gzip);
-        assert_eq!((entry.start, entry.end), (10, 16), "the end is the last record's offset + 1");
-        let name = "t-p00000-o00000000000000000010-00000000000000000016.ndjson.gz";
-        let keys: Vec<_> = entry.objects().iter().map(|object| object.key.as_str()).collect();
-        assert_eq!(
-            keys,
-            [format!("dead-letter/raw/dt=2026-11-24/{name}"), format!("raw/dt=2026-11-24/hour=13/{name}")]
-        );
-        assert_eq!(unpack(&bodies[1]), b"{\"a\":1}\n{\"a\":2}\n");
-        let envelope = Envelope::parse(unpack(&bodies[0]).trim_ascii_end()).unwrap();
-        assert_eq!(
-            (envelope.offset, envelope.reason.as_str(), envelope.value_base64),
-            (13, "tombstone", None)
-        );
-        let mut expected = Hasher::default();
-        expected.record(11, Some(b"{\"a\":1}"));
-        expected.record(15, Some(b"{\"a\":2}"));
-        assert_eq!(entry.objects()[1].checksum, expected.finish());
-        assert_eq!(Entry::parse(&entry.key(), &entry.to_json()).unwrap(), entry);
-    }
-
-    #[test]
-    fn counts_are_split_by_the_day_of_their_window_and_summed() {
-        let mut gzip = Gzip::new();
-        let (first, second, third) = (count(0, 5), count(1, 7), count(0, 6));
-        let records = [record(10, T, &first), record(11, T, &second), record(12, T, &third)];
-        let entry = range(Kind::Late, &records, &mut gzip).seal(&mut gzip).entry;
-        let sums: Vec<_> =
-            entry.objects().iter().map(|object| (object.records, object.pageview_count)).collect();
-        assert_eq!(sums, [(2, Some(11)), (1, Some(7))]);
-    }
-
-    #[test]
-    fn a_later_hour_is_not_admitted_and_an_earlier_one_is() {
-        let mut gzip = Gzip::new();
-        let open = range(Kind::Raw, &[record(10, T + 5, b"{}")], &mut gzip);
-        assert!(open.admits(&record(11, T + HOUR - 1, b"{}")));
-        assert!(!open.admits(&record(11, T + HOUR, b"{}")));
-        assert!(open.admits(&record(11, T - HOUR, b"{}")));
-        let forced = range(Kind::Raw, &[record(10, T, b"{}"), record(11, T + HOUR, b"{}")], &mut gzip);
-        let entry = forced.seal(&mut gzip).entry;
-        assert!(entry.objects()[0].key.starts_with("raw/dt=2026-11-24/hour=13/"), "the first record's hour");
-        let counts = range(Kind::Aggregates, &[record(10, T, b"{}")], &mut gzip);
-        assert!(counts.admits(&record(11, T + HOUR, b"{}")));
-    }
-
-    #[test]
-    fn the_thirty_third_day_is_not_admitted() {
-        let mut gzip = Gzip::new();
-        let days: Vec<_> = (0..33).map(|day| count(day, 1)).collect();
-        let records: Vec<_> = (0..32).map(|day| record(10 + day as i64, T, &days[day])).collect();
-        let open = range(Kind::Aggregates, &records, &mut gzip);
-        assert!(open.admits(&record(50, T, &days[31])) && !open.admits(&record(50, T, &days[32])));
-        assert!(!open.admits(&record(50, T, b"poison")), "a dead letter would be one more object");
-    }
-}
+#[path = "range_tests.rs"]
+mod tests;

@@ -3,10 +3,12 @@
 
 use std::borrow::Cow;
 
-use model::{EpochMillis, PageviewAggregate, dead_letter};
+use model::{EpochMillis, Pageview, PageviewAggregate, Reason, dead_letter};
+use service::config::Setting as _;
 use time::Date;
 
 use crate::Kind;
+use crate::format::Format;
 use crate::ledger::Recipe;
 use crate::object_name::{self, ObjectName};
 use crate::record::Record;
@@ -15,6 +17,7 @@ use crate::record::Record;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Router {
     kind: Kind,
+    format: Format,
 }
 
 /// A recipe that only a later release knows.
@@ -38,13 +41,10 @@ pub enum Slot {
 /// Where one record goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route<'a> {
-    /// Into a line of its own.
-    Line {
-        /// The object.
-        slot: Slot,
-        /// What it counts, if it is a count.
-        pageview_count: Option<u64>,
-    },
+    /// Into [`Slot::Events`], with its fields where the format has columns for them.
+    Event(Option<Pageview<'a>>),
+    /// Into the [`Slot::Day`] of its window.
+    Count(PageviewAggregate),
     /// Into an envelope in [`Slot::DeadLetter`].
     Envelope {
         /// Why.
@@ -52,17 +52,15 @@ pub enum Route<'a> {
     },
 }
 
-impl Router {
-    /// What this release writes new ranges by.
-    #[must_use]
-    pub fn recipe() -> Recipe {
-        Recipe { format: "ndjson.gz".to_owned(), layout: 1, rules: 1 }
-    }
+/// The versions that new ranges are written by.
+const LAYOUT: u32 = 1;
+const RULES: u32 = 1;
 
-    /// A router of the writer `kind` for new ranges.
+impl Router {
+    /// A router of the writer `kind` for new ranges in this format.
     #[must_use]
-    pub const fn new(kind: Kind) -> Self {
-        Self { kind }
+    pub const fn new(kind: Kind, format: Format) -> Self {
+        Self { kind, format }
     }
 
     /// The router of the writer `kind` for a range that `recipe` was fixed for.
@@ -70,18 +68,41 @@ impl Router {
     /// # Errors
     /// [`UnknownRecipe`] when this release does not know it.
     pub fn by(kind: Kind, recipe: &Recipe) -> Result<Self, UnknownRecipe> {
-        if *recipe == Self::recipe() { Ok(Self::new(kind)) } else { Err(UnknownRecipe(recipe.clone())) }
+        match Format::parse(&recipe.format) {
+            Ok(format) if (recipe.layout, recipe.rules) == (LAYOUT, RULES) => Ok(Self { kind, format }),
+            _ => Err(UnknownRecipe(recipe.clone())),
+        }
+    }
+
+    /// What the ledger says of the ranges that it sorts.
+    #[must_use]
+    pub fn recipe(self) -> Recipe {
+        Recipe { format: self.format.name().to_owned(), layout: LAYOUT, rules: RULES }
+    }
+
+    /// The format of the file of `slot`. An envelope is JSON whatever the writer's own format is.
+    #[must_use]
+    pub const fn format(self, slot: Slot) -> Format {
+        match slot {
+            Slot::DeadLetter => Format::NdjsonGz,
+            Slot::Events | Slot::Day(_) => self.format,
+        }
     }
 
     /// Where `record` goes. Rules 1:
     ///
-    /// | the value is | raw | aggregates, late | dead_letters |
-    /// | --- | --- | --- | --- |
-    /// | null | `tombstone` | `tombstone` | envelope |
-    /// | empty or blank | `empty` | `empty` | envelope |
-    /// | with CR or LF in it | `line_break` | `line_break` | envelope |
-    /// | no count | events | `malformed_aggregate` | envelope |
-    /// | a count | events | the day of its window | envelope |
+    /// | the value is | raw | raw, Parquet | aggregates, late | the same, Parquet |
+    /// | --- | --- | --- | --- | --- |
+    /// | null | `tombstone` | `tombstone` | `tombstone` | `tombstone` |
+    /// | empty or blank | `empty` | `empty` | `empty` | `empty` |
+    /// | with CR or LF in it | `line_break` | as without | `line_break` | as without |
+    /// | no pageview | events | its [`model::Reason`] | | |
+    /// | a pageview | events | events | | |
+    /// | no count | | | `malformed_aggregate` | `malformed_aggregate` |
+    /// | a count above 2^63 - 1 | | | the day of its window | `count_too_large` |
+    /// | a count | | | the day of its window | the day of its window |
+    ///
+    /// The writer of dead letters puts everything into envelopes.
     #[must_use]
     pub fn route<'a>(self, record: &Record<'a>) -> Route<'a> {
         let poison = |reason| Route::Envelope { reason: Cow::Borrowed(reason) };
@@ -92,17 +113,20 @@ impl Router {
         if value.trim_ascii_start().is_empty() {
             return poison("empty");
         }
-        if value.contains(&b'\n') || value.contains(&b'\r') {
+        let columns = self.format == Format::Parquet;
+        if !columns && (value.contains(&b'\n') || value.contains(&b'\r')) {
             return poison("line_break");
         }
         if self.kind == Kind::Raw {
-            return Route::Line { slot: Slot::Events, pageview_count: None };
+            return match columns.then(|| event(value)) {
+                None => Route::Event(None),
+                Some(Ok(event)) => Route::Event(Some(event)),
+                Some(Err(reason)) => poison(reason),
+            };
         }
         match PageviewAggregate::parse(value) {
-            Ok(aggregate) => Route::Line {
-                slot: Slot::Day(aggregate.window_start.day()),
-                pageview_count: Some(aggregate.pageview_count),
-            },
+            Ok(count) if columns && i64::try_from(count.pageview_count).is_err() => poison("count_too_large"),
+            Ok(count) => Route::Count(count),
             Err(_) => poison("malformed_aggregate"),
         }
     }
@@ -133,12 +157,19 @@ fn stated_reason<'a>(record: &Record<'a>) -> Cow<'a, str> {
     stated.and_then(|header| header.value).map_or(Cow::Borrowed("unknown"), String::from_utf8_lossy)
 }
 
+/// The event of a row, whose text is a text.
+fn event(value: &[u8]) -> Result<Pageview<'_>, &'static str> {
+    let event = Pageview::parse(value).map_err(Reason::as_str)?;
+    if str::from_utf8(value).is_ok() { Ok(event) } else { Err(Reason::MalformedJson.as_str()) }
+}
+
 impl Route<'_> {
     /// The object.
     #[must_use]
-    pub const fn slot(&self) -> Slot {
+    pub fn slot(&self) -> Slot {
         match self {
-            Self::Line { slot, .. } => *slot,
+            Self::Event(_) => Slot::Events,
+            Self::Count(count) => Slot::Day(count.window_start.day()),
             Self::Envelope { .. } => Slot::DeadLetter,
         }
     }
@@ -151,7 +182,8 @@ mod tests {
     use super::*;
     use crate::record::{Header, NO_HEADERS};
 
-    const COUNT: &[u8] = br#"{"postcode":"SW19","window_start":"2021-01-26T23:59:00","pageview_count":42}"#;
+    const COUNT: &str = r#"{"postcode":"SW19","window_start":"2021-01-26T23:59:00","pageview_count":42}"#;
+    const EVENT: &str = r#"{"user_id":7,"postcode":"sw19","webpage":"a","timestamp":1611662684}"#;
     const DAY: Date = date!(2021 - 01 - 26);
 
     fn record(value: Option<&[u8]>) -> Record<'_> {
@@ -164,46 +196,63 @@ mod tests {
         }
     }
 
-    fn routed(kind: Kind, value: Option<&[u8]>) -> String {
-        match Router::new(kind).route(&record(value)) {
+    fn routed(kind: Kind, format: Format, value: Option<&[u8]>) -> String {
+        match Router::new(kind, format).route(&record(value)) {
             Route::Envelope { reason } => reason.into_owned(),
-            Route::Line { slot: Slot::Events, pageview_count: None } => "events".to_owned(),
-            Route::Line { slot: Slot::Day(DAY), pageview_count: Some(42) } => "day".to_owned(),
-            other => format!("{other:?}"),
+            Route::Event(None) => "events".to_owned(),
+            Route::Event(Some(event)) => format!("user {}", event.user_id),
+            route @ Route::Count(_) if route.slot() == Slot::Day(DAY) => "day".to_owned(),
+            other @ Route::Count(_) => format!("{other:?}"),
         }
     }
 
     #[test]
     fn each_row_of_the_rules() {
-        let rows: [(Option<&[u8]>, &str, &str); 8] = [
-            (None, "tombstone", "tombstone"),
-            (Some(b""), "empty", "empty"),
-            (Some(b" \n"), "empty", "empty"),
-            (Some(b"{\n}"), "line_break", "line_break"),
-            (Some(b"{}\r"), "line_break", "line_break"),
-            (Some(b"no json"), "events", "malformed_aggregate"),
-            (Some(b"{\"pageview_count\":1}"), "events", "malformed_aggregate"),
-            (Some(COUNT), "events", "day"),
+        let event = EVENT.as_bytes();
+        let broken = EVENT.replace(',', ",\n");
+        let huge = COUNT.replace("42", "9223372036854775808");
+        // The value, and where raw, raw in Parquet, counts, and counts in Parquet go.
+        let rows: [(Option<&[u8]>, [&str; 4]); 10] = [
+            (None, ["tombstone"; 4]),
+            (Some(b""), ["empty"; 4]),
+            (Some(b" \n"), ["empty"; 4]),
+            (Some(b"{}\r"), ["line_break", "missing_field", "line_break", "malformed_aggregate"]),
+            (Some(b"no json"), ["events", "malformed_json", "malformed_aggregate", "malformed_aggregate"]),
+            (Some(event), ["events", "user 7", "malformed_aggregate", "malformed_aggregate"]),
+            (Some(broken.as_bytes()), ["line_break", "user 7", "line_break", "malformed_aggregate"]),
+            (
+                Some(b"{\"a\":\"\xff\"}"),
+                ["events", "malformed_json", "malformed_aggregate", "malformed_aggregate"],
+            ),
+            (Some(COUNT.as_bytes()), ["events", "missing_field", "day", "day"]),
+            (Some(huge.as_bytes()), ["events", "missing_field", "day", "count_too_large"]),
         ];
-        for (value, raw, counts) in rows {
-            assert_eq!(routed(Kind::Raw, value), raw, "{value:?}");
-            assert_eq!(routed(Kind::Aggregates, value), counts, "{value:?}");
-            assert_eq!(routed(Kind::Late, value), counts, "{value:?}");
-            assert_eq!(routed(Kind::DeadLetters, value), "unknown", "{value:?}");
+        for (value, [raw, raw_columns, counts, count_columns]) in rows {
+            for format in [Format::Ndjson, Format::NdjsonGz, Format::NdjsonZst] {
+                assert_eq!(routed(Kind::Raw, format, value), raw, "{value:?}");
+                assert_eq!(routed(Kind::Aggregates, format, value), counts, "{value:?}");
+                assert_eq!(routed(Kind::Late, format, value), counts, "{value:?}");
+            }
+            assert_eq!(routed(Kind::Raw, Format::Parquet, value), raw_columns, "{value:?}");
+            assert_eq!(routed(Kind::Aggregates, Format::Parquet, value), count_columns, "{value:?}");
+            assert_eq!(routed(Kind::Late, Format::Parquet, value), count_columns, "{value:?}");
+            assert_eq!(routed(Kind::DeadLetters, Format::NdjsonGz, value), "unknown", "{value:?}");
         }
     }
 
     #[test]
     fn a_dead_letter_keeps_the_reason_it_came_with() {
         let headers = [reason(b"not_an_object"), Header { name: "x".into(), value: None }];
-        let route = Router::new(Kind::DeadLetters).route(&Record { headers: &headers, ..record(None) });
+        let route = Router::new(Kind::DeadLetters, Format::NdjsonGz)
+            .route(&Record { headers: &headers, ..record(None) });
         assert_eq!(route, Route::Envelope { reason: "not_an_object".into() });
     }
 
     #[test]
     fn the_last_reason_is_the_aggregators() {
         let headers = [reason(b"a client's own header of that name"), reason(b"not_an_object")];
-        let route = Router::new(Kind::DeadLetters).route(&Record { headers: &headers, ..record(None) });
+        let route = Router::new(Kind::DeadLetters, Format::NdjsonGz)
+            .route(&Record { headers: &headers, ..record(None) });
         assert_eq!(route, Route::Envelope { reason: "not_an_object".into() });
     }
 
@@ -221,7 +270,7 @@ mod tests {
             extension: "ndjson.gz".to_owned(),
         };
         let key = |kind, slot| {
-            let key = Router::new(kind).key(slot, EpochMillis(1_795_525_200_123), &name);
+            let key = Router::new(kind, Format::NdjsonGz).key(slot, EpochMillis(1_795_525_200_123), &name);
             key.strip_suffix(&format!("/{name}")).unwrap().to_owned()
         };
         assert_eq!(key(Kind::Raw, Slot::Events), "raw/dt=2026-11-24/hour=13");
@@ -234,12 +283,17 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_recipe_is_refused() {
-        assert!(Router::by(Kind::Raw, &Router::recipe()).is_ok());
+    fn every_recipe_of_ours_is_known_and_no_other() {
+        for format in Format::ALL {
+            let router = Router::new(Kind::Raw, format);
+            assert_eq!(Router::by(Kind::Raw, &router.recipe()), Ok(router));
+            assert_eq!(router.format(Slot::DeadLetter), Format::NdjsonGz);
+        }
+        let ours = Router::new(Kind::Raw, Format::NdjsonGz).recipe();
         for unknown in [
-            Recipe { format: "parquet".to_owned(), ..Router::recipe() },
-            Recipe { layout: 2, ..Router::recipe() },
-            Recipe { rules: 2, ..Router::recipe() },
+            Recipe { format: "avro".to_owned(), ..ours.clone() },
+            Recipe { layout: 2, ..ours.clone() },
+            Recipe { rules: 2, ..ours },
         ] {
             assert_eq!(Router::by(Kind::Raw, &unknown), Err(UnknownRecipe(unknown.clone())));
         }

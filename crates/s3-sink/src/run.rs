@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use crate::bucket::Bucket;
 use crate::budget::Budget;
 use crate::consumer::Consumer;
+use crate::encoders::Encoders;
 use crate::identity::{self, Identity};
 use crate::ledger::{self, Origin};
 use crate::patient::{Patient, Reachability};
@@ -22,8 +23,6 @@ use crate::tasks::Tasks;
 use crate::writer::{Ended, Surroundings, Writer};
 use crate::{Kind, metrics, protocol};
 
-/// The largest object: one PUT, and one body in memory.
-const LARGEST: u64 = 64 << 20;
 /// How long the cluster may take to say who it is.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause before the cluster is asked again who it is.
@@ -45,7 +44,8 @@ pub enum Error {
     /// The ledger in the bucket is that of another topic of the same name.
     #[error(
         "the ledger of topic {topic} in {bucket} belongs to topic id {} of cluster {}, and this is {} of {}: the topic \
-         was created again, or another deployment writes here. Use another bucket", theirs.topic_id, theirs.cluster_id, ours.topic_id, ours.cluster_id
+         was created again, or another deployment writes here. Use another bucket, or raise sink.epoch for a new tree in \
+         this one", theirs.topic_id, theirs.cluster_id, ours.topic_id, ours.cluster_id
     )]
     Foreign {
         /// The topic.
@@ -63,6 +63,9 @@ pub enum Error {
     /// A client could not be made.
     #[error("the Kafka client cannot be made: {0}")]
     Client(KafkaError),
+    /// The system has no thread left to encode on.
+    #[error("the threads that encode cannot be started: {0}")]
+    Encoders(std::io::Error),
     /// A thread died.
     #[error(transparent)]
     Thread(#[from] JoinError),
@@ -106,9 +109,10 @@ pub async fn run(process: Process) -> Result<(), Error> {
 
     let budget = Arc::new(Budget::new(config.sink.memory_limit.0, writers.len()));
     let kafka = SharedHealth::new(kafka, &writers, "has not joined its group yet");
+    let encoders = Encoders::start().map_err(Error::Encoders)?;
     let mut threads = JoinSet::new();
     for (kind, origin) in writers.into_iter().zip(origins) {
-        let tasks = Tasks::new(store.with(kind), Arc::clone(&budget), Handle::current());
+        let tasks = Tasks::new(store.with(kind), Arc::clone(&budget), encoders.clone(), Handle::current());
         let surroundings = Surroundings {
             budget: Arc::clone(&budget),
             kafka: kafka.clone(),
@@ -145,14 +149,16 @@ fn write(
         .set("queued.max.messages.kbytes", (surroundings.budget.prefetch() >> 10).to_string());
     // As fast as larger ones, and 41 MB of memory (DESIGN section 7).
     kafka::default_to(&mut client, "fetch.message.max.bytes", "262144");
+    // Of each partition. 100,000, as by default, take more memory while it catches up, and are no faster.
+    kafka::default_to(&mut client, "queued.min.messages", "10000");
     if config.kafka.static_membership
         && let Some(instance) = &config.pipeline.instance_id
     {
         client.set("group.instance.id", format!("{kind}-{instance}"));
     }
     let consumer = Consumer::subscribe(&client, topic).map_err(|source| (kind, Ended::Consumer(source)))?;
-    let size = usize::try_from(writer.flush_bytes.0.min(LARGEST)).unwrap_or(usize::MAX);
-    let cuts = Cuts { size, age: writer.flush_interval };
+    let size = usize::try_from(writer.flush_bytes.0).unwrap_or(usize::MAX);
+    let cuts = Cuts { size, age: writer.flush_interval, format: writer.format };
     let writer = Writer::new(kind, Identity::new(origin), cuts, consumer, tasks, surroundings);
     writer.run().map_err(|ended| (kind, ended))
 }

@@ -1,14 +1,17 @@
-//! What waits for S3: tasks on tokio that report over a channel, so that the thread that polls never waits.
+//! What takes time: waiting for S3 on tokio, and encoding on threads of its own. Both report over a channel, so that the
+//! thread that polls never waits.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::Kind;
-use crate::action::Plan;
+use crate::action::{Encoded, Job, Plan};
 use crate::budget::Budget;
+use crate::encoders::Encoders;
 use crate::frontier::{Blocked, Last};
 use crate::hint::Hint;
 use crate::metrics;
@@ -21,6 +24,7 @@ pub(crate) struct Tasks {
     kind: Kind,
     store: Arc<Patient>,
     budget: Arc<Budget>,
+    encoders: Encoders,
     tokio: Handle,
     answers: (Sender<Answer>, Receiver<Answer>),
 }
@@ -36,6 +40,8 @@ pub(crate) struct Answer {
 pub(crate) enum What {
     /// What the ledger says last, and the hint that was used.
     Last(Result<Last, Blocked>, Option<Hint>),
+    /// A job is done.
+    Encoded(Encoded),
     /// What became of the range `[start, end)`.
     Wrote { start: i64, end: i64, outcome: Outcome },
 }
@@ -50,13 +56,27 @@ impl Drop for LookUp {
 }
 
 impl Tasks {
-    pub(crate) fn new(store: Patient, budget: Arc<Budget>, tokio: Handle) -> Self {
-        Self { kind: store.kind(), store: Arc::new(store), budget, tokio, answers: channel() }
+    pub(crate) fn new(store: Patient, budget: Arc<Budget>, encoders: Encoders, tokio: Handle) -> Self {
+        Self { kind: store.kind(), store: Arc::new(store), budget, encoders, tokio, answers: channel() }
     }
 
-    /// What was found out since the last call.
-    pub(crate) fn answers(&self) -> Vec<Answer> {
-        self.answers.1.try_iter().collect()
+    /// What was found out since the last call; waits up to `wait` for the first.
+    pub(crate) fn answers(&self, wait: Duration) -> Vec<Answer> {
+        let first = if wait.is_zero() { None } else { self.answers.1.recv_timeout(wait).ok() };
+        first.into_iter().chain(self.answers.1.try_iter()).collect()
+    }
+
+    /// Bytes that are being written.
+    pub(crate) fn writing(&self) -> usize {
+        self.budget.written_by(self.kind)
+    }
+
+    /// Has a job done.
+    pub(crate) fn encode(&self, partition: i32, id: u64, job: Job) {
+        let answers = self.answers.0.clone();
+        self.encoders.give(job, move |encoded| {
+            let _ = answers.send(Answer { partition, id, what: What::Encoded(encoded) });
+        });
     }
 
     /// Writes a range. That is never given up: what is being written when a partition goes may finish.
@@ -64,7 +84,7 @@ impl Tasks {
         let kind = self.kind;
         metrics::record_cut(kind, plan.cause);
         let bytes = plan.sealed.bodies.iter().map(bytes::Bytes::len).sum();
-        let held = self.budget.writing(bytes);
+        let held = self.budget.writing(kind, bytes);
         let (store, answers) = (Arc::clone(&self.store), self.answers.0.clone());
         self.tokio.spawn(async move {
             let outcome = protocol::write(&*store, &plan).await;

@@ -13,9 +13,11 @@ use crate::kafka::Kafka;
 use crate::launch::Launcher;
 use crate::process::{Limits, Process};
 use crate::watch::Probe;
-use crate::{Event, Home, Journal, Ports, Service, cache, environment, java, launch, ports};
+use crate::{
+    Emulator, Event, Home, Journal, Ports, Service, Signal, cache, environment, java, launch, ports,
+};
 
-const LIMITS: Limits = Limits { ready: Duration::from_secs(90), stop: Duration::from_secs(25) };
+pub(crate) const LIMITS: Limits = Limits { ready: Duration::from_secs(90), stop: Duration::from_secs(25) };
 /// Kafka's own default: members that start together share the partitions from the first assignment on.
 const FIRST_MEMBER_WAITS: Duration = Duration::from_secs(3);
 
@@ -96,9 +98,24 @@ impl Broker {
         launch::spawn(command).await.context(|| format!("cannot start {program}"))
     }
 
+    /// Sends such a process a signal.
+    pub fn signal(child: &Child, signal: Signal) -> Result<()> {
+        launch::signal(child, "a process of the benchmark", signal)
+    }
+
     /// The jars of Kafka Streams and a JSON library, fetched unless they are there: the folder for the class path.
     pub async fn streams_jars(&self) -> Result<PathBuf> {
         Cache::of_user().streams(&self.launcher, &self.home, &self.journal).await
+    }
+
+    /// The jars of a Kafka consumer and an S3 client, fetched unless they are there: the folder for the class path.
+    pub async fn plain_sink_jars(&self) -> Result<PathBuf> {
+        Cache::of_user().plain_sink(&self.launcher, &self.home, &self.journal).await
+    }
+
+    /// Starts the AWS emulator beside it, with an empty bucket. One at a time.
+    pub async fn emulator(&self) -> Result<Emulator> {
+        Emulator::start(&self.launcher, &self.home, &self.ports, &self.journal).await
     }
 
     /// Stops it, and removes its data; the logs stay.

@@ -21,6 +21,8 @@ const SCALA: &str = "2.13";
 const LOG4J: &str = "2.25.4";
 /// The JSON library of the Kafka Streams program that the aggregator is measured against.
 const JACKSON: &str = "2.21.2";
+/// The AWS SDK of the Java program that the sink is measured against.
+const AWS_SDK: &str = "2.57.8";
 const MINISTACK: &str = "1.5.33";
 /// 55 MB of jars or 90 MB of wheels over a slow line.
 const FETCH_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -66,11 +68,27 @@ impl Cache {
         self.jars(&format!("kafka-streams-{KAFKA}"), &jars, launcher, home, journal).await
     }
 
+    /// Kafka's consumer of the same release and an S3 client, with all they depend on: the folder for the class path.
+    pub(crate) async fn plain_sink(
+        &self,
+        launcher: &Launcher,
+        home: &Home,
+        journal: &Journal,
+    ) -> Result<PathBuf> {
+        let jars = [
+            Jar::new("software.amazon.awssdk", "s3", AWS_SDK),
+            Jar::new("software.amazon.awssdk", "url-connection-client", AWS_SDK),
+            Jar::new("org.apache.kafka", "kafka-clients", KAFKA),
+            Jar::new("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J),
+        ];
+        self.jars(&format!("plain-sink-{KAFKA}-{AWS_SDK}"), &jars, launcher, home, journal).await
+    }
+
     /// What Maven resolves for `jars`, of which the first proves that the folder `name` is complete.
     async fn jars(
         &self,
         name: &str,
-        jars: &[Jar<'_>; 3],
+        jars: &[Jar<'_>],
         launcher: &Launcher,
         home: &Home,
         journal: &Journal,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::stack::Stack;
-use crate::sys::{self, Signal};
+use crate::sys::Signal;
 use crate::tool::Tool;
 use crate::{environment, launch};
 
@@ -36,10 +36,7 @@ impl Stack {
 
     /// Sends a command of [`Stack::cli_child`] a signal: a load generator ends in order when told to.
     pub fn signal_child(&self, child: &Child, signal: Signal) -> Result<()> {
-        let gone = || Error::NotRunning(BINARY.to_owned());
-        // The pid is known until the child is waited for, which needs it for itself alone.
-        sys::send(child.id().ok_or_else(gone)?, signal)
-            .context(|| format!("cannot send {signal:?} to {BINARY}"))
+        launch::signal(child, BINARY, signal)
     }
 
     pub(crate) async fn create_topics(&self) -> Result<()> {

@@ -12,18 +12,25 @@ pub(crate) const REGION: &str = "eu-west-2";
 /// What any client of the stack needs to reach it: the services, the CLI, a test.
 pub(crate) fn client(ports: &Ports, config: &Path) -> Vec<(String, String)> {
     let set = |name: &str, value: String| (name.to_owned(), value);
-    vec![
+    let variables = [
         set("PAGEVIEW_CONFIG", config.display().to_string()),
         set("PAGEVIEW_KAFKA__BOOTSTRAP_SERVERS", kafka_bootstrap(ports)),
         set("PAGEVIEW_AWS__S3__ENDPOINT_OVERRIDE", s3_endpoint(ports)),
         set("PAGEVIEW_AWS__REGION", REGION.into()),
         set("PAGEVIEW_SERVER__HOST", "127.0.0.1".into()),
         set("PAGEVIEW_SERVER__PORT", ports.api.to_string()),
-        // The emulator takes any; without them the SDK would ask the machine's metadata service.
-        set("AWS_ACCESS_KEY_ID", "test".into()),
-        set("AWS_SECRET_ACCESS_KEY", "test".into()),
-        set("AWS_EC2_METADATA_DISABLED", "true".into()),
-    ]
+    ];
+    variables.into_iter().chain(credentials()).collect()
+}
+
+/// The emulator takes any; without them the SDK would ask the machine's metadata service.
+pub(crate) fn credentials() -> [(String, String); 3] {
+    let credentials = [
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    credentials.map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
 /// What one replica is told on top of that.

@@ -12,7 +12,9 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::{procfs, sys};
+use crate::error::{Context, Error, Result};
+use crate::procfs;
+use crate::sys::{self, Signal};
 
 /// How the processes of one stack are started.
 #[derive(Debug, Clone)]
@@ -76,6 +78,13 @@ pub(crate) async fn spawn(command: Command) -> io::Result<Child> {
     let gone = || io::Error::other("the spawner thread is gone");
     SPAWNER.send(Job { command, runtime: Handle::current(), reply }).map_err(|_| gone())?;
     answer.await.map_err(|_| gone())?
+}
+
+/// Sends `child`, which is called `name`, a signal.
+pub(crate) fn signal(child: &Child, name: &str, signal: Signal) -> Result<()> {
+    // The pid is known until the child is waited for, which needs it for itself alone.
+    let pid = child.id().ok_or_else(|| Error::NotRunning(name.to_owned()))?;
+    sys::send(pid, signal).context(|| format!("cannot send {signal:?} to {name}"))
 }
 
 /// Text that nobody guesses and that no other stack has.

@@ -11,7 +11,7 @@ use s3_sink::ledger::Entry;
 use s3_sink::protocol::CHECKSUM;
 use s3_sink::store::{Created, Head, NewObject, Store};
 
-use super::{Faults, Random};
+use super::{Bug, Random};
 
 #[derive(Clone)]
 pub(crate) struct Bucket {
@@ -25,7 +25,7 @@ pub(crate) struct Connection {
 }
 
 struct State {
-    faults: Faults,
+    bug: Option<Bug>,
     objects: BTreeMap<String, NewObject>,
     /// Keys of objects that were deleted on purpose.
     deleted: Vec<String>,
@@ -56,9 +56,9 @@ enum Answer {
 }
 
 impl Bucket {
-    pub(crate) fn new(faults: Faults) -> Self {
+    pub(crate) fn new(bug: Option<Bug>) -> Self {
         let state = State {
-            faults,
+            bug,
             objects: BTreeMap::new(),
             deleted: Vec::new(),
             pending: Vec::new(),
@@ -179,7 +179,7 @@ impl State {
     }
 
     fn create(&mut self, object: &NewObject) -> Created {
-        if self.objects.contains_key(&object.key) && !self.faults.overwrites {
+        if self.objects.contains_key(&object.key) && self.bug != Some(Bug::Overwrites) {
             return Created::Taken;
         }
         self.objects.insert(object.key.clone(), object.clone());
@@ -194,7 +194,7 @@ impl State {
                 let listed = self.objects.keys().filter(|key| key.starts_with(&prefix));
                 let mut keys: Vec<_> =
                     listed.filter(|key| after.as_ref().is_none_or(|after| *key > after)).cloned().collect();
-                if self.faults.stale_lists {
+                if self.bug == Some(Bug::StaleLists) {
                     keys.retain(|key| !key.ends_with("genesis.json"));
                     keys.pop();
                 }

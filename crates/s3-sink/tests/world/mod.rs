@@ -7,18 +7,47 @@ mod verdict;
 use std::time::{Duration, Instant};
 
 use model::EpochMillis;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use s3_sink::format::Format;
+use s3_sink::frontier::Log;
 use s3_sink::hint::Hint;
 
 use bucket::Bucket;
 use owner::Owner;
 
-/// What is wrong with the world, for runs that have to find it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Faults {
+/// What is wrong with the world, or with the owners in it, for runs that have to find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
     /// A PUT replaces what is there, whatever its condition.
-    pub(crate) overwrites: bool,
+    Overwrites,
     /// A list does not show the newest key.
-    pub(crate) stale_lists: bool,
+    StaleLists,
+    /// An owner starts where the committed offset says.
+    TrustsCommits,
+    /// An owner commits before it writes.
+    CommitsFirst,
+    /// An owner writes the objects before the entry.
+    ObjectsFirst,
+    /// An owner writes a range again in the format of its own configuration.
+    OwnFormat,
+    /// An owner whose position has left the log goes on at the log's start, as `auto.offset.reset=earliest` does.
+    JumpsAhead,
+    /// An owner believes that there is nothing to write again.
+    NeverAgain,
+}
+
+impl Bug {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Overwrites,
+        Self::StaleLists,
+        Self::TrustsCommits,
+        Self::CommitsFirst,
+        Self::ObjectsFirst,
+        Self::OwnFormat,
+        Self::JumpsAhead,
+        Self::NeverAgain,
+    ];
 }
 
 /// A record of the log.
@@ -31,8 +60,11 @@ pub(crate) struct Logged {
 /// One partition of a topic, its committed offset, the bucket, and whoever thinks that it owns the partition.
 pub(crate) struct World {
     random: Random,
+    bug: Option<Bug>,
     /// `None` is a control record: it takes an offset and is never delivered.
     log: Vec<Option<Logged>>,
+    /// Retention has dropped what lies before.
+    log_start: i64,
     committed: Option<(i64, String)>,
     /// Commits sent, which may be applied at any time, or again, or never.
     commits: Vec<Hint>,
@@ -45,13 +77,15 @@ const OWNERS: usize = 3;
 const HOUR: i64 = 3_600_000;
 
 impl World {
-    pub(crate) fn new(seed: u64, faults: Faults) -> Self {
+    pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
         Self {
-            random: Random(seed),
+            random: Random::new(seed),
+            bug,
             log: Vec::new(),
+            log_start: 0,
             committed: None,
             commits: Vec::new(),
-            bucket: Bucket::new(faults),
+            bucket: Bucket::new(bug),
             owners: Vec::new(),
             now: service::clock::monotonic(),
         }
@@ -64,7 +98,7 @@ impl World {
             self.any_move()?;
         }
         self.calm()?;
-        verdict::of(&self.log, &self.bucket)
+        verdict::of(&self.log, self.log_start, &self.bucket)
     }
 
     fn any_move(&mut self) -> Result<(), String> {
@@ -75,9 +109,10 @@ impl World {
             24..26 => self.bucket.land_late(&mut self.random),
             26..27 => self.delete_on_purpose(),
             27..32 if self.owners.len() < OWNERS => {
-                let size = self.any_size();
-                self.owners.push(Owner::start(&self.bucket, size));
+                let owner = self.any_owner();
+                self.owners.push(owner);
             }
+            32 if self.random.below(4) == 0 => self.truncate(),
             32..34 => self.now += Duration::from_secs(40),
             roll => return self.owner_moves(roll),
         }
@@ -89,6 +124,7 @@ impl World {
             return Ok(());
         }
         let index = self.random.below(self.owners.len());
+        let log = self.log_bounds();
         let owner = &mut self.owners[index];
         match roll {
             0..36 => {
@@ -102,27 +138,42 @@ impl World {
             43..47 => owner.lose_position(),
             47..48 => owner.drain(),
             48..50 => owner.time_passes(self.now),
-            50..75 => owner.deliver(&self.log, self.now),
+            50..72 => owner.deliver(&self.log, self.log_start, self.now),
+            72..78 => owner.encode(&mut self.random),
             _ => self.bucket.step(owner.id(), &mut self.random),
         }
-        owner.work(&self.log, self.committed.as_ref(), &mut self.commits)
+        owner.work(log, self.now, self.committed.as_ref(), &mut self.commits)
     }
 
-    /// A record, sometimes of a later hour, sometimes one that no line of NDJSON can hold; or a control record.
+    fn log_bounds(&self) -> Log {
+        Log { start: self.log_start, end: self.log.len() as i64 }
+    }
+
+    /// A record, sometimes of a later hour, sometimes one that no line of NDJSON can hold, or that is no pageview; or a
+    /// control record.
     fn append(&mut self) {
         let offset = self.log.len();
         let hour = (offset / 7) as i64;
         let timestamp = EpochMillis(1_795_525_200_000 + hour * HOUR - self.random.below(3) as i64 * HOUR / 2);
         let value = match self.random.below(12) {
             0 => None,
-            1 => Some(format!("{{\n\"offset\":{offset}}}").into_bytes()),
-            _ => Some(format!("{{\"offset\":{offset}}}").into_bytes()),
+            1 => Some(event(offset).replace(',', ",\n").into_bytes()),
+            2 => Some(format!("{{\"offset\":{offset}}}").into_bytes()),
+            _ => Some(event(offset).into_bytes()),
         };
         self.log.push((self.random.below(6) > 0).then_some(Logged { timestamp, value }));
     }
 
-    fn any_size(&mut self) -> usize {
-        [20, 60, 200][self.random.below(3)]
+    /// Retention drops the beginning of the log, written or not.
+    fn truncate(&mut self) {
+        let rest = self.log.len() - self.log_start as usize;
+        self.log_start += self.random.below(rest.min(6) + 1) as i64;
+    }
+
+    fn any_owner(&mut self) -> Owner {
+        let size = [20, 160, 500][self.random.below(3)];
+        let format = Format::ALL[self.random.below(Format::ALL.len())];
+        Owner::start(&self.bucket, size, format, self.bug)
     }
 
     fn expire_or_reset(&mut self) {
@@ -158,18 +209,18 @@ impl World {
         if late_first {
             self.bucket.land_all();
         }
-        self.log
-            .push(Some(Logged { timestamp: EpochMillis(1_795_525_200_000), value: Some(b"{}".to_vec()) }));
-        let size = self.any_size();
-        let mut owner = Owner::start(&self.bucket, size);
+        let last = event(self.log.len()).into_bytes();
+        self.log.push(Some(Logged { timestamp: EpochMillis(1_795_525_200_000), value: Some(last) }));
+        let mut owner = self.any_owner();
         for _ in 0..20_000 {
-            owner.work(&self.log, self.committed.as_ref(), &mut self.commits)?;
+            owner.work(self.log_bounds(), self.now, self.committed.as_ref(), &mut self.commits)?;
             if owner.has_written_to(self.log.len() as i64) {
                 self.bucket.land_all();
                 return Ok(());
             }
             self.bucket.land_one(owner.id());
-            owner.deliver(&self.log, self.now);
+            owner.deliver(&self.log, self.log_start, self.now);
+            owner.encode(&mut self.random);
             if owner.has_read_to(self.log.len() as i64) {
                 self.now += Duration::from_secs(60);
                 owner.time_passes(self.now);
@@ -179,16 +230,20 @@ impl World {
     }
 }
 
-/// SplitMix64: a generator of one line, the same everywhere.
+fn event(offset: usize) -> String {
+    format!(r#"{{"user_id":{offset},"postcode":"sw19","webpage":"a","timestamp":1611662684}}"#)
+}
+
+/// Chance, the same for the same seed.
 #[derive(Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct Random(StdRng);
 
 impl Random {
+    fn new(seed: u64) -> Self {
+        Self(StdRng::seed_from_u64(seed))
+    }
+
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
+        self.0.random_range(0..bound.max(1))
     }
 }

@@ -8,21 +8,26 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use s3_sink::Kind;
-use s3_sink::action::{Action, Cause};
-use s3_sink::encode::Gzip;
+use s3_sink::action::{Action, Cause, Job, Plan};
+use s3_sink::encode::Tools;
+use s3_sink::format::Format;
 use s3_sink::frontier::{Blocked, Found, Last, Log, decide};
 use s3_sink::hint::Hint;
+use s3_sink::ledger::Content;
 use s3_sink::planner::{Cuts, Partition};
 use s3_sink::protocol::{self, Outcome};
 use s3_sink::range::Source;
 use s3_sink::record::{NO_HEADERS, Record};
+use s3_sink::store::{NewObject, Store as _};
 
-use super::Logged;
 use super::bucket::{Bucket, Connection};
+use super::{Bug, Logged, Random};
 
 pub(crate) struct Owner {
     store: Arc<Connection>,
-    gzip: Gzip,
+    tools: Tools,
+    /// What encoders have not done yet.
+    jobs: Vec<(usize, Job)>,
     partition: Option<Partition>,
     /// Where the consumer reads next; `None` is paused.
     reads: Option<i64>,
@@ -33,6 +38,8 @@ pub(crate) struct Owner {
     frontier: i64,
     /// The size that cuts: configurations differ, and change between a crash and a redo.
     size: usize,
+    format: Format,
+    bug: Option<Bug>,
 }
 
 struct Task {
@@ -46,10 +53,11 @@ enum Done {
 }
 
 impl Owner {
-    pub(crate) fn start(bucket: &Bucket, size: usize) -> Self {
+    pub(crate) fn start(bucket: &Bucket, size: usize, format: Format, bug: Option<Bug>) -> Self {
         let mut owner = Self {
             store: Arc::new(bucket.connect()),
-            gzip: Gzip::new(),
+            tools: Tools::new(),
+            jobs: Vec::new(),
             partition: None,
             reads: None,
             actions: Vec::new(),
@@ -57,6 +65,8 @@ impl Owner {
             assignment: 0,
             frontier: 0,
             size,
+            format,
+            bug,
         };
         owner.reassign();
         owner
@@ -69,8 +79,10 @@ impl Owner {
     pub(crate) fn reassign(&mut self) {
         self.revoke();
         let source = Source { kind: Kind::Raw, topic: "pageviews".to_owned(), partition: 0 };
-        let (partition, actions) =
-            Partition::assigned(source, Cuts { size: self.size, age: Duration::from_secs(60) });
+        let (partition, actions) = Partition::assigned(
+            source,
+            Cuts { size: self.size, age: Duration::from_secs(60), format: self.format },
+        );
         self.partition = Some(partition);
         self.actions = actions;
     }
@@ -86,7 +98,7 @@ impl Owner {
     pub(crate) fn memory_is_short(&mut self) {
         if let Some(partition) = &mut self.partition {
             self.actions.extend(partition.throttle());
-            self.actions.extend(partition.cut(Cause::Memory, &mut self.gzip));
+            self.actions.extend(partition.cut(Cause::Memory));
             self.actions.extend(partition.unthrottle());
         }
     }
@@ -94,42 +106,61 @@ impl Owner {
     /// The position is lost, often while a range is on its way that will be cut at another end when it is read again.
     pub(crate) fn lose_position(&mut self) {
         if let Some(partition) = &mut self.partition {
-            self.actions.extend(partition.cut(Cause::Memory, &mut self.gzip));
+            self.actions.extend(partition.cut(Cause::Memory));
             self.actions.extend(partition.restart());
         }
     }
 
     pub(crate) fn drain(&mut self) {
         if let Some(partition) = &mut self.partition {
-            self.actions.extend(partition.drain(&mut self.gzip));
+            self.actions.extend(partition.drain());
         }
     }
 
     pub(crate) fn time_passes(&mut self, now: Instant) {
         if let Some(partition) = &mut self.partition {
-            self.actions.extend(partition.due(now, &mut self.gzip));
+            self.actions.extend(partition.due(now));
         }
     }
 
-    /// The next record of the log, if the consumer reads.
-    pub(crate) fn deliver(&mut self, log: &[Option<Logged>], now: Instant) {
-        let (Some(partition), Some(from)) = (&mut self.partition, self.reads) else { return };
+    /// The next record of the log, if the consumer reads. A position that retention has passed is an error.
+    pub(crate) fn deliver(&mut self, log: &[Option<Logged>], log_start: i64, now: Instant) {
+        let (Some(partition), Some(mut from)) = (&mut self.partition, self.reads) else { return };
+        if from < log_start {
+            if self.bug != Some(Bug::JumpsAhead) {
+                return self.actions.extend(partition.restart());
+            }
+            from = log_start;
+        }
         for offset in from..log.len() as i64 {
             self.reads = Some(offset + 1);
             if let Some(logged) = &log[offset as usize] {
                 let value = logged.value.as_deref();
                 let record =
                     Record { offset, timestamp: logged.timestamp, key: None, value, headers: &NO_HEADERS };
-                self.actions.extend(partition.push(&record, now, &mut self.gzip));
+                self.actions.extend(partition.push(&record, now));
                 return;
             }
+        }
+    }
+
+    /// An encoder does one of the jobs that it was given.
+    pub(crate) fn encode(&mut self, random: &mut Random) {
+        if self.jobs.is_empty() {
+            return;
+        }
+        let (assignment, job) = self.jobs.swap_remove(random.below(self.jobs.len()));
+        let encoded = job.run(&mut self.tools);
+        if let Some(partition) = self.partition.as_mut().filter(|_| assignment == self.assignment) {
+            self.actions.extend(partition.encoded(encoded));
         }
     }
 
     /// Performs what the planner asked for, and hears what became of it.
     pub(crate) fn work(
         &mut self,
-        log: &[Option<Logged>],
+        log: Log,
+        now: Instant,
         committed: Option<&(i64, String)>,
         commits: &mut Vec<Hint>,
     ) -> Result<(), String> {
@@ -141,7 +172,7 @@ impl Owner {
             for action in actions {
                 self.perform(action, committed, commits)?;
             }
-            if !self.poll(log) && self.actions.is_empty() {
+            if !self.poll(log, now, committed) && self.actions.is_empty() {
                 return Ok(());
             }
         }
@@ -161,6 +192,9 @@ impl Owner {
                 self.frontier = hint.committed;
                 commits.push(hint);
             }
+            Action::Encode(job) => self.jobs.push((self.assignment, job)),
+            // Whether that is true is for the verdict to say.
+            Action::Lost(_) => {}
             Action::Parked(reason) => return Err(format!("parked: {reason}")),
             Action::Find => {
                 let hint = committed.and_then(|(offset, metadata)| Hint::parse(*offset, metadata));
@@ -169,10 +203,18 @@ impl Owner {
                     Done::Found { last: protocol::last(&*store, &keys, hint, 0).await, hint }
                 });
             }
-            Action::Write(plan) => self.spawn(async move {
-                let outcome = protocol::write(&*store, &plan).await;
-                Done::Wrote { start: plan.sealed.entry.start, end: plan.sealed.entry.end, outcome }
-            }),
+            Action::Write(plan) => {
+                let (start, end, bug) = (plan.sealed.entry.start, plan.sealed.entry.end, self.bug);
+                if bug == Some(Bug::CommitsFirst) {
+                    commits.push(Hint { committed: end, ledger: start });
+                }
+                self.spawn(async move {
+                    if bug == Some(Bug::ObjectsFirst) {
+                        put_objects(&*store, &plan).await;
+                    }
+                    Done::Wrote { start, end, outcome: protocol::write(&*store, &plan).await }
+                });
+            }
         }
         Ok(())
     }
@@ -182,19 +224,22 @@ impl Owner {
     }
 
     /// Whether a task has ended.
-    fn poll(&mut self, log: &[Option<Logged>]) -> bool {
-        let log = Log { start: 0, end: log.len() as i64 };
+    fn poll(&mut self, log: Log, now: Instant, committed: Option<&(i64, String)>) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         for index in 0..self.tasks.len() {
             let Poll::Ready(done) = self.tasks[index].future.as_mut().poll(&mut context) else { continue };
             let assignment = self.tasks.swap_remove(index).assignment;
-            if let Some(partition) = self.partition.as_mut().filter(|_| assignment == self.assignment) {
+            let is_ours = assignment == self.assignment;
+            let (bug, format) = (self.bug, self.format);
+            if let Some(partition) = self.partition.as_mut().filter(|_| is_ours) {
                 self.actions.extend(match done {
-                    Done::Found { last: Ok(last), hint } => partition.found(decide(last, hint, log)),
-                    Done::Found { last: Err(blocked), .. } => partition.found(Found::Blocked(blocked)),
-                    Done::Wrote { start, end, outcome: Outcome::Written } => {
-                        partition.written(start, end, &mut self.gzip)
+                    Done::Found { last: Ok(last), hint } => {
+                        let found = decide(last, hint, log);
+                        let committed = committed.map(|(offset, _)| *offset);
+                        partition.found(now, misled(found, bug, committed, format))
                     }
+                    Done::Found { last: Err(blocked), .. } => partition.found(now, Found::Blocked(blocked)),
+                    Done::Wrote { start, end, outcome: Outcome::Written } => partition.written(start, end),
                     Done::Wrote { start, end, outcome: Outcome::Outdone } => partition.outdone(start, end),
                     Done::Wrote { outcome: Outcome::Blocked(reason), .. } => partition.park(reason),
                 });
@@ -210,6 +255,31 @@ impl Owner {
 
     pub(crate) fn has_written_to(&self, end: i64) -> bool {
         self.frontier >= end
+    }
+}
+
+/// What an owner with this bug makes of it.
+fn misled(found: Found, bug: Option<Bug>, committed: Option<i64>, format: Format) -> Found {
+    let goes_on = |from| Found::Continue { from, reads: from, completed: None, committed: true, loss: None };
+    match (bug, found, committed) {
+        (Some(Bug::TrustsCommits), Found::Continue { .. }, Some(committed)) => goes_on(committed),
+        (Some(Bug::NeverAgain), Found::Redo { entry, .. }, _) => goes_on(entry.end),
+        (Some(Bug::OwnFormat), Found::Redo { mut entry, from }, _) => {
+            if let Content::Written(written) = &mut entry.content {
+                written.recipe.format = format.name().to_owned();
+            }
+            Found::Redo { entry, from }
+        }
+        (_, found, _) => found,
+    }
+}
+
+async fn put_objects(store: &Connection, plan: &Plan) {
+    let entry = &plan.sealed.entry;
+    for (object, body) in entry.objects().iter().zip(&plan.sealed.bodies) {
+        let metadata = protocol::metadata(entry, object);
+        let (key, body) = (object.key.clone(), body.clone());
+        store.create(&NewObject { key, body, content_type: "", metadata }).await;
     }
 }
 

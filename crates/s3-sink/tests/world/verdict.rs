@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use libdeflater::Decompressor;
-use s3_sink::envelope::Envelope;
-use s3_sink::ledger::{Entry, Genesis};
-use s3_sink::object_name::{LedgerKeys, ObjectName};
+use s3_sink::checksum::Hasher;
+use s3_sink::decode::{self, decode};
+use s3_sink::ledger::{Content, Entry, Genesis, Object};
+use s3_sink::object_name::LedgerKeys;
 use s3_sink::store::NewObject;
 use s3_sink::tiles::PartitionLedger;
 
@@ -13,7 +13,7 @@ use super::Logged;
 use super::bucket::{Bucket, checksum};
 
 /// The first thing that is wrong.
-pub(crate) fn of(log: &[Option<Logged>], bucket: &Bucket) -> Result<(), String> {
+pub(crate) fn of(log: &[Option<Logged>], log_start: i64, bucket: &Bucket) -> Result<(), String> {
     let objects = bucket.objects();
     let ledger = ledger(&objects)?;
     if let Some(fault) = ledger.faults().first() {
@@ -26,28 +26,39 @@ pub(crate) fn of(log: &[Option<Logged>], bucket: &Bucket) -> Result<(), String> 
             ledger.frontier()
         ));
     }
+    let listed: Vec<_> = ledger
+        .entries
+        .iter()
+        .flat_map(|entry| entry.objects().iter().map(move |object| (entry, object)))
+        .collect();
     let mut seen: BTreeMap<i64, usize> = BTreeMap::new();
     for (key, object) in objects.iter().filter(|(key, _)| !key.starts_with("ledger/")) {
-        let listed = ledger.entries.iter().flat_map(Entry::objects).find(|listed| listed.key == *key);
-        let Some(listed) = listed else { return Err(format!("{key} is in no entry")) };
-        if checksum(object) != Some(listed.checksum) {
-            return Err(format!("{key} is not what its entry says"));
+        let Some((entry, listed)) = listed.iter().find(|(_, listed)| listed.key == *key) else {
+            return Err(format!("{key} is in no entry"));
+        };
+        for offset in offsets(entry, listed, object, log)? {
+            *seen.entry(offset).or_default() += 1;
         }
-        let offsets = offsets(key, &object.body, log)?;
-        if offsets.len() as u64 != listed.records {
-            return Err(format!("{key} holds {offsets:?}, its entry says {} records", listed.records));
-        }
-        offsets.into_iter().for_each(|offset| *seen.entry(offset).or_default() += 1);
     }
     let deleted = bucket.deleted();
-    for (offset, logged) in log.iter().enumerate() {
-        let offset = offset as i64;
-        let times = seen.get(&offset).copied().unwrap_or(0);
-        let was_deleted = deleted.iter().any(|key| holds(key, offset));
-        match (logged, times) {
+    let genesis = ledger.genesis.as_ref().map_or(0, |genesis| genesis.start);
+    for (offset, logged) in (genesis..).zip(&log[genesis as usize..]) {
+        let entry = ledger.entries.iter().find(|entry| (entry.start..entry.end).contains(&offset));
+        let missing = |object: &&Object| !objects.contains_key(&object.key);
+        let gone = |entry: &Entry| match &entry.content {
+            // Listed as lost: only what the log had dropped may be.
+            Content::Lost => entry.end <= log_start,
+            // Missing: deleted on purpose, or its log had lost some of it before it could be written again.
+            Content::Written(_) => {
+                let missing: Vec<_> = entry.objects().iter().filter(missing).collect();
+                let on_purpose = missing.iter().all(|object| deleted.contains(&object.key));
+                !missing.is_empty() && (on_purpose || entry.start < log_start)
+            }
+        };
+        match (logged, seen.get(&offset).copied().unwrap_or(0)) {
             (Some(_), 1) | (None, 0) => {}
-            (Some(_), 0) if was_deleted => {}
-            (_, times) => return Err(format!("offset {offset} is there {times} times")),
+            (Some(_), 0) if entry.is_some_and(|entry| gone(entry) && !holds(entry, offset, &objects)) => {}
+            (_, times) => return Err(format!("offset {offset} is there {times} times, {entry:?}")),
         }
     }
     Ok(())
@@ -66,34 +77,42 @@ fn ledger(objects: &BTreeMap<String, NewObject>) -> Result<PartitionLedger, Stri
     Ok(ledger)
 }
 
-fn holds(key: &str, offset: i64) -> bool {
-    key.parse::<ObjectName>().is_ok_and(|name| (name.start..name.end).contains(&offset))
+/// Whether an object that is there should hold the offset.
+fn holds(entry: &Entry, offset: i64, objects: &BTreeMap<String, NewObject>) -> bool {
+    entry.objects().iter().filter(|object| objects.contains_key(&object.key)).any(|object| {
+        object
+            .offsets_in(entry.start, entry.end)
+            .is_some_and(|offsets| offsets.iter().any(|one| one == offset))
+    })
 }
 
-/// The offsets of the records in an object, each compared with the log. An event's value is its offset, but for the
-/// very last one.
-fn offsets(key: &str, body: &[u8], log: &[Option<Logged>]) -> Result<Vec<i64>, String> {
-    let length = body.last_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length) as usize);
-    let mut text = vec![0; length];
-    Decompressor::new().gzip_decompress(body, &mut text).map_err(|error| format!("{key}: {error}"))?;
-    text.strip_suffix(b"\n")
-        .unwrap_or(&text)
-        .split(|byte| *byte == b'\n')
-        .map(|line| offset(key, line, log))
-        .collect()
-}
-
-fn offset(key: &str, line: &[u8], log: &[Option<Logged>]) -> Result<i64, String> {
-    let wrong = || format!("{key} has the line {:?}", String::from_utf8_lossy(line));
-    let value_at = |offset: i64| log.get(offset as usize)?.as_ref().map(|logged| logged.value.clone());
-    let (offset, value) = if key.starts_with("dead-letter/") {
-        let envelope = Envelope::parse(line).map_err(|_| wrong())?;
-        (envelope.offset, envelope.value().map_err(|_| wrong())?)
-    } else if line == b"{}" {
-        (log.len() as i64 - 1, Some(line.to_vec()))
-    } else {
-        let json: serde_json::Value = serde_json::from_slice(line).map_err(|_| wrong())?;
-        (json["offset"].as_i64().ok_or_else(wrong)?, Some(line.to_vec()))
-    };
-    if value_at(offset) == Some(value) { Ok(offset) } else { Err(wrong()) }
+/// The offsets of the records in an object, each compared with the log, and all of them with what the entry says.
+fn offsets(
+    entry: &Entry,
+    listed: &Object,
+    object: &NewObject,
+    log: &[Option<Logged>],
+) -> Result<Vec<i64>, String> {
+    let key = &listed.key;
+    let told = listed.offsets_in(entry.start, entry.end).ok_or_else(|| format!("{key}: no offsets"))?;
+    let (mut offsets, mut content) = (told.iter(), Hasher::default());
+    let read = decode(key, object.body.clone(), |record| {
+        let offset =
+            offsets.next().ok_or_else(|| decode::Error::Damaged("more records than listed".to_owned()))?;
+        let logged = log.get(offset as usize).and_then(Option::as_ref);
+        let value = record.value.as_deref();
+        if record.offset.is_some_and(|own| own != offset)
+            || logged.is_none_or(|logged| logged.value.as_deref() != value)
+        {
+            return Err(decode::Error::Damaged(format!("offset {offset} is not what was logged")));
+        }
+        content.record(offset, value);
+        Ok(())
+    });
+    read.map_err(|error| format!("{key}: {error}"))?;
+    let content = Some(content.finish());
+    if offsets.next().is_some() || content != Some(listed.checksum) || content != checksum(object) {
+        return Err(format!("{key} is not what its entry says"));
+    }
+    Ok(told.iter().collect())
 }

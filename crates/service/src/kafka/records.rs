@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "rdkafka has no call that reads a batch of records in place; librdkafka has")]
 
 use std::ffi::{CString, c_void};
+use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
 use std::time::Duration;
@@ -35,6 +36,12 @@ pub struct Records<C: ConsumerContext> {
 pub struct Record<'a> {
     message: *mut rd_kafka_message_t,
     alive: PhantomData<&'a rd_kafka_message_t>,
+}
+
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "partition {} offset {}", self.partition(), self.offset())
+    }
 }
 
 /// What one partition's queue says instead of a record.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::EpochSeconds;
 
-use crate::aggregator::Aggregator;
+use super::ours::Aggregator;
 use crate::arena::{Arena, LIMIT};
 use crate::events::Recipe;
 use crate::fill;
@@ -15,14 +15,14 @@ use crate::usage::Usage;
 const SETTINGS: [(&str, &str); 1] = [("PAGEVIEW_PIPELINE__WINDOW__IDLE_TIMEOUT", "1h")];
 
 /// A topic whose events are all of one minute, and the records that are none at its end.
-pub(crate) struct Replay {
+pub(super) struct Replay {
     topic: &'static str,
     events: u64,
 }
 
 impl Replay {
     /// Fills the topic with `recipe`'s kind of events, of the minute from `minute` on.
-    pub(crate) async fn prepare(
+    pub(super) async fn prepare(
         arena: &Arena,
         recipe: &Recipe,
         events: u64,
@@ -38,18 +38,18 @@ impl Replay {
         };
         topics::create(&arena.bootstrap(), &[(topic, PARTITIONS)]).await?;
         fill::fill(&arena.bootstrap(), topic, &recipe)?;
-        fill::spoil(&arena.bootstrap(), topic, &recipe)?;
+        fill::end(&arena.bootstrap(), topic, recipe.start.plus(recipe.span))?;
         Ok(Self { topic, events })
     }
 
     /// The topic.
-    pub(crate) fn topic(&self) -> &str {
+    pub(super) fn topic(&self) -> &str {
         self.topic
     }
 
     /// Counts the topic, is killed, and counts it again: from the committed offset of the first partition that is
     /// assigned until all that was read before was read again.
-    pub(crate) async fn restart(&self, arena: &Arena, name: String) -> anyhow::Result<Usage> {
+    pub(super) async fn restart(&self, arena: &Arena, name: String) -> anyhow::Result<Usage> {
         let aggregator = Aggregator::prepare(arena, self.topic, name).await?;
         let records = u64::from(PARTITIONS.unsigned_abs());
         let child = aggregator.start(&SETTINGS).await?;

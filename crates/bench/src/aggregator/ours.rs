@@ -1,8 +1,5 @@
 //! The aggregator itself: its release binary, with its default configuration.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, ensure};
 use stack::Service;
 
 use crate::arena::{Arena, LIMIT};
@@ -11,12 +8,10 @@ use crate::tally::Counts;
 use crate::topics::{self, PARTITIONS};
 use crate::usage::{Mark, Usage};
 
-/// Between two looks at its metrics.
-const LOOK: Duration = Duration::from_millis(20);
 const CONSUMED: &str = "pageviews_consumed_total";
 
 /// A group of its own, with outputs of its own, over the events of a topic.
-pub(crate) struct Aggregator<'a> {
+pub(super) struct Aggregator<'a> {
     arena: &'a Arena,
     topic: &'a str,
     name: String,
@@ -25,7 +20,7 @@ pub(crate) struct Aggregator<'a> {
 
 impl<'a> Aggregator<'a> {
     /// Makes the output topics.
-    pub(crate) async fn prepare(arena: &'a Arena, topic: &'a str, name: String) -> anyhow::Result<Self> {
+    pub(super) async fn prepare(arena: &'a Arena, topic: &'a str, name: String) -> anyhow::Result<Self> {
         let this = Self { arena, topic, name, port: arena.broker.port(Service::Aggregator) };
         let topics = [
             (&*this.aggregates(), PARTITIONS),
@@ -37,7 +32,7 @@ impl<'a> Aggregator<'a> {
     }
 
     /// The topic of its rows.
-    pub(crate) fn aggregates(&self) -> String {
+    pub(super) fn aggregates(&self) -> String {
         self.output("aggregates")
     }
 
@@ -46,7 +41,7 @@ impl<'a> Aggregator<'a> {
     }
 
     /// Starts it; `settings` go on top of the defaults.
-    pub(crate) async fn start(&self, settings: &[(&str, &str)]) -> anyhow::Result<Child> {
+    pub(super) async fn start(&self, settings: &[(&str, &str)]) -> anyhow::Result<Child> {
         let mut command = self.arena.command("aggregator");
         command
             .env("PAGEVIEW_KAFKA__BOOTSTRAP_SERVERS", self.arena.bootstrap())
@@ -65,7 +60,7 @@ impl<'a> Aggregator<'a> {
 
     /// Reads the whole topic, from its first assignment until it has consumed `events`; then its rows are compared with
     /// those that must be there.
-    pub(crate) async fn catch_up(&self, events: u64, closed: &Counts) -> anyhow::Result<Usage> {
+    pub(super) async fn catch_up(&self, events: u64, closed: &Counts) -> anyhow::Result<Usage> {
         let mut child = self.start(&[]).await?;
         let first = child.says(r#""message":"assigned""#, LIMIT).await?;
         let done = self.until(&child, CONSUMED, events).await?;
@@ -76,22 +71,7 @@ impl<'a> Aggregator<'a> {
     }
 
     /// Waits until the metric `name` has come to `total`.
-    pub(crate) async fn until(&self, child: &Child, name: &str, total: u64) -> anyhow::Result<Mark> {
-        let url = format!("http://127.0.0.1:{}/metrics", self.port);
-        let wait = async {
-            loop {
-                if let Ok(text) = self.arena.get(&url).await {
-                    let now =
-                        stack::metric_sum(&text, name).with_context(|| format!("{name} is no number"))?;
-                    // After a rebalance some are read twice, and the time says nothing any more.
-                    ensure!(now <= total as f64, "{name} is {now}, more than the {total} that there are");
-                    if now == total as f64 {
-                        return child.mark();
-                    }
-                }
-                stack::pause(LOOK).await;
-            }
-        };
-        tokio::time::timeout(LIMIT, wait).await.with_context(|| format!("{name} did not come to {total}"))?
+    pub(super) async fn until(&self, child: &Child, name: &str, total: u64) -> anyhow::Result<Mark> {
+        self.arena.until(child, self.port, name, total).await
     }
 }

@@ -1,7 +1,7 @@
 //! What one partition does next: a state machine that knows no Kafka, no S3 and no clock.
 //!
 //! ```text
-//!            found: continue                      push, push, … -> cut -> Write
+//!            found: continue                      push, push, … -> cut -> Encode -> Write
 //!  Finding ------------------------> Filling  <--------------------------- (written: Commit; at most one at a time)
 //!     ^ \                              ^
 //!     |  \ found: redo      permit     | the record at end - 1
@@ -13,19 +13,25 @@
 //! partition may be read at all is here too: after [`Action::Pause`] nothing is taken until the shell has sought to the
 //! offset of the next [`Action::Read`], so a record that was refused comes again.
 
+mod open;
+mod redo;
+mod state;
+
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
-use crate::action::{Action, Cause, Plan};
-use crate::encode::Gzip;
+use crate::action::{Action, Cause, Encoded, Loss, Plan, Progress};
+use crate::format::Format;
 use crate::frontier::{Blocked, Found};
 use crate::hint::Hint;
 use crate::ledger::{Content, Entry};
-use crate::range::{Range, Sealed, Source};
+use crate::range::{Sealed, Source};
 use crate::record::Record;
 use crate::route::Router;
+use open::Open;
+use redo::Fixed;
 
-/// When a range is cut.
+/// When a range is cut, and what is made of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Cuts {
     /// At this size, in bytes as encoded.
@@ -33,6 +39,8 @@ pub struct Cuts {
     /// When its first record has waited this long. Each range takes up to a tenth off, so that partitions do not all
     /// upload at once.
     pub age: Duration,
+    /// The format of new ranges. One that is written again keeps its own.
+    pub format: Format,
 }
 
 /// One assigned partition.
@@ -41,10 +49,14 @@ pub struct Partition {
     source: Source,
     cuts: Cuts,
     state: State,
+    /// Where the next range starts: where the one before it ended, so that the entries tile the partition.
+    start: i64,
     /// The next offset to take.
     position: i64,
     flow: Flow,
     writing: Option<Writing>,
+    /// Numbers the ranges: an encoder may give back one of before a restart.
+    ranges: u64,
     /// The start of the last range whose objects are all written: what a commit names.
     completed: Option<i64>,
     draining: bool,
@@ -53,8 +65,8 @@ pub struct Partition {
 #[derive(Debug)]
 enum State {
     Finding,
-    Waiting(Entry),
-    Redoing { entry: Entry, router: Router, open: Option<Open> },
+    Waiting(Fixed),
+    Redoing { fixed: Fixed, router: Router, open: Option<Open> },
     Filling(Option<Open>),
     Parked,
 }
@@ -71,24 +83,25 @@ enum Flow {
     Stopped,
 }
 
+/// A range that was cut: its last records are encoded, then it is written.
 #[derive(Debug)]
-struct Open {
-    range: Range,
-    /// When its first record came.
-    since: Instant,
-}
-
-#[derive(Debug, Clone, Copy)]
 struct Writing {
+    id: u64,
     start: i64,
     end: i64,
     cause: Cause,
     since: Instant,
+    /// Until its last records are with an encoder.
+    open: Option<Open>,
+    /// What it has to be, if the ledger says so already.
+    fixed: Option<Fixed>,
+    /// The bytes of memory it holds until it is handed out to be written.
+    memory: usize,
 }
 
 impl Writing {
     /// Whether it is the range `[start, end)`. The start alone does not tell: cut again, a range may end elsewhere.
-    const fn is(self, start: i64, end: i64) -> bool {
+    const fn is(&self, start: i64, end: i64) -> bool {
         self.start == start && self.end == end
     }
 }
@@ -101,9 +114,11 @@ impl Partition {
             source,
             cuts,
             state: State::Finding,
+            start: 0,
             position: 0,
             flow: Flow::Stopped,
             writing: None,
+            ranges: 0,
             completed: None,
             draining: false,
         };
@@ -117,102 +132,75 @@ impl Partition {
     }
 
     /// The frontier was found.
-    pub fn found(&mut self, found: Found) -> Vec<Action> {
+    pub fn found(&mut self, now: Instant, found: Found) -> Vec<Action> {
         if !matches!(self.state, State::Finding) || self.draining {
             return Vec::new();
         }
         match found {
-            Found::Continue { from, completed, committed } => {
+            Found::Continue { from, reads, completed, committed, loss } => {
                 self.completed = completed;
                 self.state = State::Filling(None);
-                let hint = completed.filter(|_| !committed).map(|ledger| Hint { committed: from, ledger });
-                hint.map(Action::Commit).into_iter().chain([self.read(from)]).collect()
+                self.start = from;
+                let hint = completed.filter(|_| !committed).map(|ledger| Hint { committed: reads, ledger });
+                let told = loss.map(Action::Lost).into_iter().chain(hint.map(Action::Commit));
+                told.chain([self.read(reads)]).collect()
+            }
+            Found::Lost { from, to, loss } => {
+                self.state = State::Filling(None);
+                (self.start, self.position) = (to, to);
+                let told = loss.map(Action::Lost).into_iter();
+                told.chain([self.lose(from, to, now)]).collect()
             }
             Found::Redo { entry, from } => {
                 self.position = from;
-                self.state = State::Waiting(entry);
+                self.state = State::Waiting(Fixed { entry, from });
                 Vec::new()
             }
             Found::Blocked(reason) => self.park(reason),
         }
     }
 
-    /// Whether it waits for [`Partition::permit`] to write a range again.
-    #[must_use]
-    pub const fn wants_redo(&self) -> bool {
-        matches!(self.state, State::Waiting(_)) && !self.draining
-    }
-
-    /// It may read the range that it has to write again.
-    pub fn permit(&mut self) -> Vec<Action> {
-        let State::Waiting(entry) = &self.state else { return Vec::new() };
-        let Content::Written(written) = &entry.content else { return Vec::new() };
-        match Router::by(self.source.kind, &written.recipe) {
-            Ok(router) => {
-                self.state = State::Redoing { entry: entry.clone(), router, open: None };
-                vec![self.read(self.position)]
-            }
-            Err(unknown) => self.park(Blocked::UnknownRecipe { key: entry.key(), unknown }),
-        }
-    }
-
     /// A record was delivered. It is taken unless the partition is not reading, or has had it.
-    pub fn push(&mut self, record: &Record<'_>, now: Instant, gzip: &mut Gzip) -> Vec<Action> {
+    pub fn push(&mut self, record: &Record<'_>, now: Instant) -> Vec<Action> {
         if self.flow != Flow::Reading || record.offset < self.position {
             return Vec::new();
         }
         match &mut self.state {
-            State::Filling(_) => self.fill(record, now, gzip),
-            State::Redoing { entry, router, open } => {
-                match open {
-                    Some(open) => open.range.push(record, gzip),
-                    None => {
-                        let Content::Written(written) = &entry.content else { return Vec::new() };
-                        let recipe = written.recipe.clone();
-                        let range = Range::begin(&self.source, recipe, *router, entry.start, record, gzip);
-                        *open = Some(Open { range, since: now });
-                    }
-                }
-                self.position = record.offset + 1;
-                // A record beyond the end means that the last one is gone from the log: then they will not match.
-                if self.position >= entry.end { self.redone(gzip) } else { Vec::new() }
-            }
+            State::Filling(_) => self.fill(record, now),
+            State::Redoing { .. } => self.reread(record, now),
             State::Finding | State::Waiting(_) | State::Parked => Vec::new(),
         }
     }
 
-    fn fill(&mut self, record: &Record<'_>, now: Instant, gzip: &mut Gzip) -> Vec<Action> {
+    fn fill(&mut self, record: &Record<'_>, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         let State::Filling(open) = &mut self.state else { return actions };
-        if open.as_ref().is_some_and(|open| !open.range.admits(record)) {
+        if open.as_ref().is_some_and(|open| !open.admits(record)) {
             if self.writing.is_some() {
                 return self.stop(Flow::Held(Cause::Boundary));
             }
-            actions.extend(self.cut(Cause::Boundary, gzip));
+            actions.extend(self.cut(Cause::Boundary));
         }
         let State::Filling(open) = &mut self.state else { return actions };
-        let size = match open {
+        let open = match open {
             Some(open) => {
-                open.range.push(record, gzip);
-                open.range.size()
+                open.push(record);
+                open
             }
             None => {
-                let router = Router::new(self.source.kind);
-                // A range starts where the one before it ended, so that the entries tile the partition; `position`
-                // is that end whenever none is open.
-                let (start, recipe) = (self.position, Router::recipe());
-                let range = Range::begin(&self.source, recipe, router, start, record, gzip);
-                let size = range.size();
-                *open = Some(Open { range, since: now });
-                size
+                self.ranges += 1;
+                let router = Router::new(self.source.kind, self.cuts.format);
+                open.insert(Open::begin(self.ranges, &self.source, router, self.start, record, now))
             }
         };
         self.position = record.offset + 1;
-        if size >= self.cuts.size {
+        if open.is_full(self.cuts.size) {
             actions.extend(match self.writing {
                 Some(_) => self.stop(Flow::Held(Cause::Size)),
-                None => self.cut(Cause::Size, gzip),
+                None => self.cut(Cause::Size),
             });
+        } else {
+            actions.extend(open.job().map(Action::Encode));
         }
         actions
     }
@@ -220,54 +208,82 @@ impl Partition {
     /// When [`Partition::due`] has to be called, at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        match (&self.state, self.writing) {
+        match (&self.state, &self.writing) {
             (State::Filling(Some(open)), None) => {
-                Some(open.since + jittered(self.cuts.age, &self.source, open.range.start()))
+                Some(open.since() + jittered(self.cuts.age, &self.source, open.start()))
             }
             _ => None,
         }
     }
 
     /// Cuts the range that is filling if it is old enough.
-    pub fn due(&mut self, now: Instant, gzip: &mut Gzip) -> Vec<Action> {
+    pub fn due(&mut self, now: Instant) -> Vec<Action> {
         if self.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.cut(Cause::Age, gzip)
+            self.cut(Cause::Age)
         } else {
             Vec::new()
         }
     }
 
     /// Cuts the range that is filling, if there is one and nothing is being written.
-    pub fn cut(&mut self, cause: Cause, gzip: &mut Gzip) -> Vec<Action> {
+    pub fn cut(&mut self, cause: Cause) -> Vec<Action> {
         let State::Filling(open) = &mut self.state else { return Vec::new() };
         if self.writing.is_some() {
             return Vec::new();
         }
-        let Some(Open { range, since }) = open.take() else { return Vec::new() };
-        vec![self.write(range.seal(gzip), since, cause)]
+        let Some(open) = open.take() else { return Vec::new() };
+        self.start = open.end();
+        self.seal(open, cause, None)
+    }
+
+    /// An encoder has done its job, or some job of before a restart.
+    pub fn encoded(&mut self, Encoded { id, what }: Encoded) -> Vec<Action> {
+        let is_cut = self.writing.as_ref().is_some_and(|writing| writing.id == id);
+        let open = self.open().filter(|open| open.id() == id);
+        if !is_cut && open.is_none() {
+            return Vec::new();
+        }
+        match (what, open) {
+            (Err(error), _) => self.park(Blocked::Unencodable(error)),
+            (Ok(Progress::Sealed(sealed)), _) => self.sealed(sealed),
+            (Ok(Progress::Grown(range)), Some(open)) => {
+                open.came_back(range);
+                open.job().map(Action::Encode).into_iter().collect()
+            }
+            (Ok(Progress::Grown(range)), None) => {
+                if let Some(open) = self.writing.as_mut().and_then(|writing| writing.open.as_mut()) {
+                    open.came_back(range);
+                }
+                self.hand_over_last()
+            }
+        }
     }
 
     /// All objects of the range `[start, end)` are there, whoever wrote them. The answer may be that of a write from
     /// before a restart: of the range that is being written it speaks only if it ends there too. If another end has
     /// won, the ledger will say so to the write that is on its way, and that one is outdone.
-    pub fn written(&mut self, start: i64, end: i64, gzip: &mut Gzip) -> Vec<Action> {
-        if self.writing.take_if(|writing| writing.is(start, end)).is_none() {
-            return Vec::new();
-        }
+    pub fn written(&mut self, start: i64, end: i64) -> Vec<Action> {
+        let Some(written) = self.writing.take_if(|writing| writing.is(start, end)) else { return Vec::new() };
         self.completed = Some(start);
-        let mut actions = vec![Action::Commit(Hint { committed: end, ledger: start })];
-        if self.draining {
-            actions.extend(self.cut(Cause::Shutdown, gzip));
-        } else if let Flow::Held(cause) = self.flow {
-            actions.extend(self.cut(cause, gzip));
+        let mut actions = Vec::new();
+        if written.cause == Cause::Lost {
+            actions.push(Action::Lost(Loss::Unread { from: start, to: end }));
+        }
+        actions.push(Action::Commit(Hint { committed: end, ledger: start }));
+        if written.cause == Cause::Lost && !self.draining {
             actions.push(self.read(self.position));
         }
+        actions.extend(self.go_on());
         actions
     }
 
     /// The ledger holds another entry where the range `[start, end)` was to begin.
     pub fn outdone(&mut self, start: i64, end: i64) -> Vec<Action> {
-        if self.writing.is_some_and(|writing| writing.is(start, end)) { self.restart() } else { Vec::new() }
+        if self.writing.as_ref().is_some_and(|writing| writing.is(start, end)) {
+            self.restart()
+        } else {
+            Vec::new()
+        }
     }
 
     /// Looks for the frontier again. What was read since is forgotten: it will be cut as the ledger says. What is
@@ -293,17 +309,11 @@ impl Partition {
     }
 
     /// The process stops: read no more, and write what is there.
-    pub fn drain(&mut self, gzip: &mut Gzip) -> Vec<Action> {
+    pub fn drain(&mut self) -> Vec<Action> {
         self.draining = true;
         let mut actions = self.stop(Flow::Stopped);
-        actions.extend(self.cut(Cause::Shutdown, gzip));
+        actions.extend(self.cut(Cause::Shutdown));
         actions
-    }
-
-    /// Whether a drain has nothing left to write. A range to be written *again* is left to the next owner.
-    #[must_use]
-    pub const fn drained(&self) -> bool {
-        self.writing.is_none() && !matches!(self.state, State::Filling(Some(_)))
     }
 
     /// Memory is short: deliver no more for now. A redo is exempt, for others wait for it.
@@ -317,57 +327,11 @@ impl Partition {
         if self.flow == Flow::Throttled { vec![self.read(self.position)] } else { Vec::new() }
     }
 
-    /// What may be committed while nothing waits to be written: the end of the last range, or `position` if the log was
-    /// read up to there, for nothing but control records lies in between.
-    #[must_use]
-    pub fn idle_at(&self, position: Option<i64>) -> Option<Hint> {
-        let idle = matches!(self.state, State::Filling(None))
-            && self.writing.is_none()
-            && self.flow == Flow::Reading;
-        let ledger = self.completed.filter(|_| idle)?;
-        let committed = position.map_or(self.position, |position| position.max(self.position));
-        Some(Hint { committed, ledger })
-    }
-
-    /// Memory of the range that is being read, in bytes.
-    #[must_use]
-    pub fn filling(&self) -> usize {
-        match &self.state {
-            State::Filling(Some(open)) | State::Redoing { open: Some(open), .. } => open.range.memory(),
-            _ => 0,
+    fn open(&mut self) -> Option<&mut Open> {
+        match &mut self.state {
+            State::Filling(open) | State::Redoing { open, .. } => open.as_mut(),
+            State::Finding | State::Waiting(_) | State::Parked => None,
         }
-    }
-
-    /// When the oldest record came that was read and is not written.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Instant> {
-        let filling = match &self.state {
-            State::Filling(Some(open)) | State::Redoing { open: Some(open), .. } => Some(open.since),
-            _ => None,
-        };
-        self.writing.map(|writing| writing.since).or(filling)
-    }
-
-    /// Bytes of memory that [`Partition::cut`] would send on their way.
-    #[must_use]
-    pub fn cuttable(&self) -> usize {
-        match (&self.state, self.writing) {
-            (State::Filling(Some(open)), None) => open.range.memory(),
-            _ => 0,
-        }
-    }
-
-    /// Whether it is assigned but not delivered.
-    #[must_use]
-    pub fn paused(&self) -> bool {
-        self.flow != Flow::Reading
-    }
-
-    /// Whether it uses the permit that it was given.
-    #[must_use]
-    pub fn redoing(&self) -> bool {
-        matches!(self.state, State::Redoing { .. })
-            || self.writing.is_some_and(|writing| writing.cause == Cause::Redo)
     }
 
     fn read(&mut self, from: i64) -> Action {
@@ -381,24 +345,67 @@ impl Partition {
         vec![Action::Pause]
     }
 
-    fn write(&mut self, sealed: Sealed, since: Instant, cause: Cause) -> Action {
-        self.writing = Some(Writing { start: sealed.entry.start, end: sealed.entry.end, cause, since });
-        Action::Write(Plan { sealed, cause })
+    /// Nothing is being written any more: what waited for that goes on.
+    fn go_on(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.draining {
+            actions.extend(self.cut(Cause::Shutdown));
+        } else if let Flow::Held(cause) = self.flow {
+            actions.extend(self.cut(cause));
+            actions.push(self.read(self.position));
+        }
+        actions
     }
 
-    /// The range to be written again was read. What comes after it is read on at once.
-    fn redone(&mut self, gzip: &mut Gzip) -> Vec<Action> {
-        let State::Redoing { entry, open, .. } = std::mem::replace(&mut self.state, State::Filling(None))
-        else {
-            return Vec::new();
-        };
-        self.position = entry.end;
-        match open.map(|open| (open.range.seal(gzip), open.since)) {
-            Some((sealed, since)) if sealed.entry.agrees(&entry) => {
-                vec![self.write(sealed, since, Cause::Redo)]
-            }
-            _ => self.park(Blocked::Unrepeatable { key: entry.key() }),
+    fn seal(&mut self, open: Open, cause: Cause, fixed: Option<Fixed>) -> Vec<Action> {
+        self.writing = Some(Writing {
+            id: open.id(),
+            start: open.start(),
+            end: open.end(),
+            cause,
+            since: open.since(),
+            memory: open.memory(),
+            open: Some(open),
+            fixed,
+        });
+        self.hand_over_last()
+    }
+
+    fn hand_over_last(&mut self) -> Vec<Action> {
+        let Some(writing) = &mut self.writing else { return Vec::new() };
+        let job = writing.open.as_mut().and_then(Open::last_job);
+        if job.is_some() {
+            writing.open = None;
         }
+        job.map(Action::Encode).into_iter().collect()
+    }
+
+    /// The range that was cut is whole.
+    fn sealed(&mut self, sealed: Sealed) -> Vec<Action> {
+        let Some(writing) = &mut self.writing else { return Vec::new() };
+        writing.memory = 0;
+        match writing.fixed.take() {
+            Some(fixed) if !sealed.entry.agrees(&fixed.entry) => self.unrepeatable(&fixed),
+            _ => vec![Action::Write(Plan { sealed, cause: writing.cause })],
+        }
+    }
+
+    /// Lists `[from, to)` as lost, before anything else is written.
+    fn lose(&mut self, from: i64, to: i64, now: Instant) -> Action {
+        self.ranges += 1;
+        self.writing = Some(Writing {
+            id: self.ranges,
+            start: from,
+            end: to,
+            cause: Cause::Lost,
+            since: now,
+            open: None,
+            fixed: None,
+            memory: 0,
+        });
+        let Source { topic, partition, .. } = self.source.clone();
+        let entry = Entry { topic, partition, start: from, end: to, content: Content::Lost };
+        Action::Write(Plan { sealed: Sealed { entry, bodies: Vec::new() }, cause: Cause::Lost })
     }
 }
 
@@ -411,5 +418,4 @@ fn jittered(age: Duration, source: &Source, start: i64) -> Duration {
 }
 
 #[cfg(test)]
-#[path = "planner_tests.rs"]
 mod tests;

@@ -1,7 +1,11 @@
+use std::collections::VecDeque;
+
 use model::EpochMillis;
 
 use super::*;
 use crate::Kind;
+use crate::action::Job;
+use crate::encode::Tools;
 use crate::ledger;
 use crate::record::NO_HEADERS;
 
@@ -9,19 +13,34 @@ const HOUR: i64 = 3_600_000;
 const T: i64 = 1_795_525_200_000;
 const AGE: Duration = Duration::from_secs(60);
 
-/// A partition with its compressor and a clock, and short names for what it answers.
+/// A partition with an encoder and a clock, and short names for what it answers.
 struct Scene {
     partition: Partition,
-    gzip: Gzip,
+    tools: Tools,
     now: Instant,
     plan: Option<Plan>,
+    /// Jobs are done at once, unless the test does them.
+    slow: bool,
+    jobs: VecDeque<Job>,
+}
+
+fn goes_on(from: i64, completed: Option<i64>, committed: bool) -> Found {
+    Found::Continue { from, reads: from, completed, committed, loss: None }
 }
 
 impl Scene {
     fn assigned(size: usize) -> Self {
         let source = Source { kind: Kind::Raw, topic: "t".to_owned(), partition: 0 };
-        let (partition, actions) = Partition::assigned(source, Cuts { size, age: AGE });
-        let mut scene = Self { partition, gzip: Gzip::new(), now: service::clock::monotonic(), plan: None };
+        let (partition, actions) =
+            Partition::assigned(source, Cuts { size, age: AGE, format: Format::NdjsonGz });
+        let mut scene = Self {
+            partition,
+            tools: Tools::new(),
+            now: service::clock::monotonic(),
+            plan: None,
+            slow: false,
+            jobs: VecDeque::new(),
+        };
         assert_eq!(scene.told(actions), "pause find");
         scene
     }
@@ -29,7 +48,7 @@ impl Scene {
     /// One that reads from offset 10.
     fn reading(size: usize) -> Self {
         let mut scene = Self::assigned(size);
-        assert_eq!(scene.found(Found::Continue { from: 10, completed: None, committed: false }), "read 10");
+        assert_eq!(scene.found(goes_on(10, None, false)), "read 10");
         scene
     }
 
@@ -37,6 +56,17 @@ impl Scene {
         let words: Vec<_> = actions
             .into_iter()
             .map(|action| match action {
+                Action::Encode(job) if self.slow => {
+                    let words = if job.seal { "seal" } else { "encode" };
+                    self.jobs.push_back(job);
+                    words.to_owned()
+                }
+                Action::Encode(job) => {
+                    let encoded = job.run(&mut self.tools);
+                    let actions = self.partition.encoded(encoded);
+                    self.told(actions)
+                }
+                Action::Lost(loss) => format!("lost {}", loss.offsets()),
                 Action::Find => "find".to_owned(),
                 Action::Read(from) => format!("read {from}"),
                 Action::Pause => "pause".to_owned(),
@@ -56,7 +86,7 @@ impl Scene {
     }
 
     fn found(&mut self, found: Found) -> String {
-        let actions = self.partition.found(found);
+        let actions = self.partition.found(self.now, found);
         self.told(actions)
     }
 
@@ -69,7 +99,7 @@ impl Scene {
             value: Some(value.as_bytes()),
             headers: &NO_HEADERS,
         };
-        let actions = self.partition.push(&record, self.now, &mut self.gzip);
+        let actions = self.partition.push(&record, self.now);
         self.told(actions)
     }
 
@@ -78,17 +108,24 @@ impl Scene {
     }
 
     fn written(&mut self, start: i64, end: i64) -> String {
-        let actions = self.partition.written(start, end, &mut self.gzip);
+        let actions = self.partition.written(start, end);
         self.told(actions)
     }
 
     fn due_after(&mut self, wait: Duration) -> String {
-        let actions = self.partition.due(self.now + wait, &mut self.gzip);
+        let actions = self.partition.due(self.now + wait);
         self.told(actions)
     }
 
     fn cut(&mut self, cause: Cause) -> String {
-        let actions = self.partition.cut(cause, &mut self.gzip);
+        let actions = self.partition.cut(cause);
+        self.told(actions)
+    }
+
+    /// An encoder does the job that has waited longest.
+    fn encode(&mut self) -> String {
+        let encoded = self.jobs.pop_front().expect("a job").run(&mut self.tools);
+        let actions = self.partition.encoded(encoded);
         self.told(actions)
     }
 
@@ -102,7 +139,7 @@ impl Scene {
 fn nothing_is_taken_before_the_frontier_is_known() {
     let mut scene = Scene::assigned(1000);
     assert_eq!(scene.push(0), "");
-    assert_eq!(scene.found(Found::Continue { from: 10, completed: None, committed: false }), "read 10");
+    assert_eq!(scene.found(goes_on(10, None, false)), "read 10");
     assert_eq!(scene.push(9), "", "a record from before the seek");
     assert_eq!(scene.push(12), "");
     assert_eq!(scene.push(12), "", "the same record once more");
@@ -165,7 +202,7 @@ fn another_owners_entry_is_adopted_by_looking_again() {
     assert_eq!(scene.told(actions), "pause find");
     assert_eq!(scene.push(13), "");
     assert_eq!(scene.written(10, 12), "", "that write is no longer ours to wait for");
-    let found = Found::Continue { from: 11, completed: Some(10), committed: false };
+    let found = goes_on(11, Some(10), false);
     assert_eq!(scene.found(found), "commit 11 v1 ledger=10 read 11");
     assert_eq!(scene.push(11), "");
     assert_eq!(scene.cut(Cause::Memory), "write [11, 12) Memory");
@@ -180,7 +217,7 @@ fn the_answer_of_a_write_from_before_a_restart_is_not_that_of_another_range() {
     assert_eq!(scene.cut(Cause::Memory), "write [10, 12) Memory");
     let actions = scene.partition.restart();
     assert_eq!(scene.told(actions), "pause find");
-    let found = Found::Continue { from: 10, completed: None, committed: false };
+    let found = goes_on(10, None, false);
     assert_eq!(scene.found(found), "read 10");
     (10..13).for_each(|offset| drop(scene.push(offset)));
     assert_eq!(scene.cut(Cause::Memory), "write [10, 13) Memory");
@@ -188,7 +225,7 @@ fn the_answer_of_a_write_from_before_a_restart_is_not_that_of_another_range() {
     assert!(scene.partition.outdone(10, 12).is_empty(), "what outdid A may be B");
     let actions = scene.partition.outdone(10, 13);
     assert_eq!(scene.told(actions), "pause find", "A has won, and the ledger says so to B");
-    let found = Found::Continue { from: 12, completed: Some(10), committed: false };
+    let found = goes_on(12, Some(10), false);
     assert_eq!(scene.found(found), "commit 12 v1 ledger=10 read 12");
 }
 
@@ -198,7 +235,7 @@ fn the_same_range_cut_again_is_written_whichever_answer_comes_first() {
     scene.push(10);
     scene.cut(Cause::Memory);
     scene.partition.restart();
-    scene.found(Found::Continue { from: 10, completed: None, committed: false });
+    scene.found(goes_on(10, None, false));
     scene.push(10);
     assert_eq!(scene.cut(Cause::Memory), "write [10, 11) Memory");
     assert_eq!(scene.written(10, 11), "commit 11 v1 ledger=10");
@@ -267,7 +304,7 @@ fn a_drain_writes_what_is_there_and_takes_no_more() {
     scene.push(10);
     scene.push(11);
     scene.push(12);
-    let actions = scene.partition.drain(&mut scene.gzip);
+    let actions = scene.partition.drain();
     assert_eq!(scene.told(actions), "pause", "[10, 12) is still being written");
     assert!(!scene.partition.drained());
     assert_eq!(scene.push(13), "");
@@ -276,9 +313,9 @@ fn a_drain_writes_what_is_there_and_takes_no_more() {
     assert!(scene.partition.drained());
 
     let mut finding = Scene::assigned(20);
-    finding.partition.drain(&mut finding.gzip);
+    finding.partition.drain();
     assert!(finding.partition.drained());
-    assert_eq!(finding.found(Found::Continue { from: 0, completed: None, committed: false }), "");
+    assert_eq!(finding.found(goes_on(0, None, false)), "");
 }
 
 #[test]
@@ -323,5 +360,122 @@ fn a_conflict_parks_and_a_late_answer_changes_nothing() {
     let actions = scene.partition.park(Blocked::Unrepeatable { key: "k".to_owned() });
     assert!(scene.told(actions).starts_with("pause parked"));
     assert_eq!(scene.written(10, 11), "");
-    assert_eq!(scene.found(Found::Continue { from: 1, completed: None, committed: false }), "");
+    assert_eq!(scene.found(goes_on(1, None, false)), "");
+}
+
+#[test]
+fn encoders_take_their_time_and_records_keep_their_order() {
+    let mut scene = Scene::reading(1 << 30);
+    scene.slow = true;
+    let long = |scene: &mut Scene, offset| {
+        let value = format!("{{\"a\":\"{}\"}}", "x".repeat(open::BATCH));
+        let record = Record {
+            offset,
+            timestamp: EpochMillis(T),
+            key: None,
+            value: Some(value.as_bytes()),
+            headers: &NO_HEADERS,
+        };
+        let actions = scene.partition.push(&record, scene.now);
+        scene.told(actions)
+    };
+    assert_eq!(long(&mut scene, 10), "encode");
+    assert_eq!(long(&mut scene, 11), "", "one job at a time");
+    assert!(scene.partition.unencoded() > 2 * open::BATCH);
+    assert_eq!(scene.cut(Cause::Memory), "", "cut, and its range is still with the encoder");
+    assert_eq!(scene.push(12), "", "the next one fills");
+    assert!(!scene.partition.drained() && scene.partition.filling() > open::BATCH);
+    assert_eq!(scene.encode(), "seal");
+    assert_eq!(scene.encode(), "write [10, 12) Memory");
+    assert_eq!(scene.entry().objects()[0].records, 2);
+    let written = scene.written(10, 12);
+    assert_eq!(written, "commit 12 v1 ledger=10");
+    assert_eq!(scene.cut(Cause::Memory), "seal");
+    assert_eq!(scene.encode(), "write [12, 13) Memory");
+}
+
+#[test]
+fn what_an_encoder_gives_back_after_a_restart_is_nobodys() {
+    let mut scene = Scene::reading(1000);
+    scene.slow = true;
+    scene.push(10);
+    scene.push(11);
+    assert_eq!(scene.cut(Cause::Memory), "seal");
+    let actions = scene.partition.restart();
+    scene.told(actions);
+    scene.found(goes_on(10, None, false));
+    scene.push(10);
+    assert_eq!(scene.cut(Cause::Memory), "seal");
+    assert_eq!(scene.encode(), "", "[10, 12) of before");
+    assert_eq!(scene.encode(), "write [10, 11) Memory");
+}
+
+#[test]
+fn what_the_log_dropped_is_listed_as_lost_before_anything_else_is_written() {
+    let mut scene = Scene::assigned(1000);
+    assert_eq!(scene.found(Found::Lost { from: 10, to: 15, loss: None }), "write [10, 15) Lost");
+    assert_eq!(scene.entry().content, Content::Lost);
+    assert_eq!(scene.push(15), "");
+    assert_eq!(scene.written(10, 15), "lost 5 commit 15 v1 ledger=10 read 15");
+    scene.push(15);
+    assert_eq!(scene.cut(Cause::Memory), "write [15, 16) Memory");
+
+    let mut outdone = Scene::assigned(1000);
+    outdone.found(Found::Lost { from: 10, to: 15, loss: None });
+    let actions = outdone.partition.outdone(10, 15);
+    assert_eq!(outdone.told(actions), "pause find");
+}
+
+#[test]
+fn a_hole_of_control_records_is_read_over_and_the_entries_tile_it() {
+    let mut scene = Scene::assigned(1000);
+    let found = Found::Continue { from: 10, reads: 15, completed: Some(3), committed: true, loss: None };
+    assert_eq!(scene.found(found), "read 15");
+    scene.push(15);
+    assert_eq!(scene.cut(Cause::Memory), "write [10, 16) Memory");
+}
+
+/// The log has lost the beginning of a range that was fixed and not finished.
+#[test]
+fn a_range_that_nobody_can_write_again_is_told_and_passed_over() {
+    let mut scene = Scene::reading(1000);
+    scene.push(10);
+    scene.push(11);
+    scene.cut(Cause::Memory);
+    let entry = scene.entry();
+    let mut scene = Scene::assigned(1000);
+    scene.found(Found::Redo { entry, from: 11 });
+    let actions = scene.partition.permit();
+    assert_eq!(scene.told(actions), "read 11");
+    assert_eq!(scene.push(11), "lost 2");
+    assert_eq!(scene.push(12), "");
+    assert_eq!(scene.cut(Cause::Memory), "write [12, 13) Memory");
+}
+
+#[test]
+fn a_range_is_written_again_in_its_own_format() {
+    for format in Format::ALL {
+        let mut scene = Scene::reading(1000);
+        scene.partition.cuts.format = format;
+        let event = br#"{"user_id":7,"postcode":"sw19","webpage":"a","timestamp":1611662684}"#;
+        let record = Record {
+            offset: 10,
+            timestamp: EpochMillis(T),
+            key: None,
+            value: Some(event),
+            headers: &NO_HEADERS,
+        };
+        scene.partition.push(&record, scene.now);
+        scene.cut(Cause::Memory);
+        let entry = scene.entry();
+        assert!(
+            entry.objects()[0].key.starts_with("raw/") && entry.objects()[0].key.ends_with(format.name())
+        );
+        let mut scene = Scene::assigned(1000);
+        scene.found(Found::Redo { entry: entry.clone(), from: 10 });
+        scene.partition.permit();
+        let actions = scene.partition.push(&record, scene.now);
+        assert_eq!(scene.told(actions), "write [10, 11) Redo");
+        assert_eq!(scene.entry(), entry);
+    }
 }

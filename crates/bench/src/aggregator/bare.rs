@@ -5,7 +5,7 @@ use crate::child::Child;
 use crate::usage::Usage;
 
 /// Reads `events` of `topic`.
-pub(crate) async fn read(arena: &Arena, topic: &str, name: &str, events: u64) -> anyhow::Result<Usage> {
+pub(super) async fn read(arena: &Arena, topic: &str, name: &str, events: u64) -> anyhow::Result<Usage> {
     let mut command = arena.command("bench-bare");
     command.args([&arena.bootstrap(), topic, name, &events.to_string()]);
     let mut child = Child::start(command, &arena.log(name)).await?;

@@ -46,9 +46,9 @@ build: need-rust ## | Build all binaries
 test: need-all build ## | Unit, property and end-to-end tests; runs beside `make up`
 	cargo test --release --locked --workspace
 
-soak: need-all build ## [MINUTES=10] | kill -9 and rebalances at random, then the audit and a recount
+soak: need-all build ## [MINUTES=10] | kill -9, rebalances and a bad S3 at random, then the audit and a recount
 	E2E_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) \
-	  cargo test --release --locked --workspace --test kill -- --nocapture
+	  cargo test --release --locked --workspace --test kill --test s3_faults -- --nocapture
 
 bench-aggregator: need-rust need-bench build ## [ARGS=--help] | Measure it beside a bare loop and Kafka Streams
 	@$(BIN)/bench aggregator $(ARGS)

@@ -235,6 +235,18 @@ mod tests {
         }
     }
 
+    /// Taken from a real group, which the binaries of commit 7b53689 had committed for. Never changed.
+    #[test]
+    fn what_release_0_1_committed_is_read_and_would_be_written_the_same() {
+        let committed = include_str!("../fixtures/v1/resume-points.txt");
+        let points: Vec<ResumePoint> = committed.lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(
+            points.iter().map(|point| (point.next, point.dead)).collect::<Vec<_>>(),
+            [(81, 9), (36, 0)]
+        );
+        assert!(points.iter().map(ToString::to_string).eq(committed.lines()));
+    }
+
     #[test]
     fn what_others_wrote_is_refused() {
         for metadata in ["", "v2 next=1", "NO_METADATA", "v1"] {

@@ -118,6 +118,17 @@ pub async fn delete(stack: &Stack, key: &str) -> Result<()> {
     Ok(())
 }
 
+/// Makes the bucket `name`, in the region where everybody looks for it.
+///
+/// # Errors
+/// When S3 refuses.
+pub async fn create_bucket(stack: &Stack, name: &str) -> Result<()> {
+    let region = "<CreateBucketConfiguration><LocationConstraint>eu-west-2</LocationConstraint></CreateBucketConfiguration>";
+    let request = reqwest::Client::new().put(format!("{}/{name}", stack.s3_endpoint())).body(region);
+    request.send().await?.error_for_status()?;
+    Ok(())
+}
+
 async fn get(stack: &Stack, path: &str) -> Result<Vec<u8>> {
     let response = reqwest::get(url(stack, path)).await?.error_for_status()?;
     Ok(response.bytes().await?.into())

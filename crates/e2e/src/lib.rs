@@ -4,11 +4,16 @@
 //! receipts, and two judges: the audit, and a recount that trusts nothing of ours.
 
 mod bucket;
+mod flood;
 mod foreign;
+mod group;
+mod health;
 mod length;
 mod load;
+mod memory;
 mod metric;
 mod past;
+mod proxy;
 mod recount;
 mod seed;
 mod topic;
@@ -21,12 +26,17 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stack::{Options, Stack};
 
-pub use bucket::{Stored, byte_lines, delete, fetch, keys, lines, put, store};
+pub use bucket::{Stored, byte_lines, create_bucket, delete, fetch, keys, lines, put, store};
+pub use flood::flood;
 pub use foreign::{Foreign, ForeignHeader, produce};
+pub use group::{Group, Offsets};
+pub use health::trouble;
 pub use length::length;
 pub use load::{Load, Report};
+pub use memory::peak_memory;
 pub use metric::metric;
 pub use past::minutes_ago;
+pub use proxy::{Fault, Held, Hold, Moment, Often, Proxy, Requests, Rule};
 pub use recount::{Counts, Recount, recount, sums};
 pub use seed::seed;
 pub use topic::{Ends, read};

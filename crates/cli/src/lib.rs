@@ -18,6 +18,7 @@ mod objects;
 mod output;
 pub mod progress;
 mod receipts;
+mod span;
 mod topics;
 mod verdict;
 

@@ -1,21 +1,24 @@
-//! Reading what the sink wrote: objects in parallel, their lines one by one.
+//! Reading what the sink wrote: objects in parallel, their records one by one.
 
-use std::io::{self, BufRead, BufReader, Cursor};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{HumanBytes, HumanCount};
 use s3_sink::bucket::{self, Bucket, Kind, Listed};
+use s3_sink::checksum::Checksum;
+use s3_sink::decode::{self, Decoded, decode};
 use service::Config;
 use service::backoff::Backoff;
+use tokio::sync::Semaphore;
 
 use crate::progress::Progress;
 
-/// How many objects are read at a time.
-const READS: usize = 8;
+/// How many objects are read at a time, at most.
+const READS: usize = 16;
+/// How many KiB of objects are in memory at a time: a larger object is read alone.
+const ROOM: u32 = 256 << 10;
 /// How often a read is tried.
 const ATTEMPTS: u32 = 5;
 
@@ -24,13 +27,48 @@ const ATTEMPTS: u32 = 5;
 pub(crate) enum Unread {
     #[error("it was deleted while it was to be read")]
     Gone,
-    #[error("this release reads ndjson and ndjson.gz only")]
+    #[error("{}", decode::Error::Format)]
     Format,
     /// S3 has it and does not give it away: the rights are missing, or it was moved to an archive.
     #[error(transparent)]
     Refused(bucket::Error),
     #[error("{0:#}")]
     Damaged(anyhow::Error),
+}
+
+/// An object that was read, its records to be gone through.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) key: String,
+    /// The content that its metadata names.
+    pub(crate) checksum: Option<Checksum>,
+    body: Bytes,
+}
+
+impl Found {
+    #[cfg(test)]
+    pub(crate) fn new(key: &str, body: impl Into<Bytes>) -> Self {
+        Self { key: key.to_owned(), checksum: None, body: body.into() }
+    }
+
+    /// How many bytes it has.
+    pub(crate) const fn size(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// Calls `each` with every record, whatever the format.
+    pub(crate) fn for_each(&self, each: impl FnMut(Decoded<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        decode(&self.key, self.body.clone(), each)
+    }
+}
+
+impl From<anyhow::Error> for Unread {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast_ref() {
+            Some(decode::Error::Format) => Self::Format,
+            _ => Self::Damaged(error),
+        }
+    }
 }
 
 /// The bucket of the configuration, if it is there.
@@ -53,77 +91,54 @@ pub(crate) async fn get(bucket: &Bucket, key: &str) -> Result<Option<Bytes>, buc
     persistently(async || bucket.get(key).await).await
 }
 
-/// Reads the objects `keys` on all cores: `read` gets the lines of each, `take` what `read` made of them, in any order.
-/// Ends early where S3 does not answer, and where `take` says so: one object that cannot be read is its matter.
+/// Reads `objects` on all cores: `read` gets each of them, `take` what `read` made of it, in any order. Ends early where
+/// S3 does not answer, and where `take` says so: one object that cannot be read is its matter.
 pub(crate) async fn read<T: Send + 'static>(
     bucket: &Bucket,
     what: &str,
-    keys: Vec<String>,
-    read: impl Fn(&str, &mut dyn BufRead) -> anyhow::Result<T> + Clone + Send + 'static,
+    objects: Vec<Listed>,
+    read: impl Fn(&Found) -> anyhow::Result<T> + Clone + Send + 'static,
     mut take: impl FnMut(&str, Result<T, Unread>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let count = keys.len() as u64;
-    let (mut progress, mut read_bytes, mut read_objects) = (Progress::new(count), 0, 0);
-    let results = stream::iter(keys).map(|key| {
-        let read = read.clone();
+    let (count, bytes) = (objects.len() as u64, objects.iter().map(|object| object.size).sum());
+    let (mut progress, mut read_bytes, mut read_objects) = (Progress::new(bytes), 0, 0);
+    let room = Semaphore::new(ROOM as usize);
+    let results = objects.into_iter().map(|Listed { key, size }| {
+        let (read, room) = (read.clone(), &room);
         async move {
-            let body = match body(bucket, &key).await? {
-                Ok(body) => body,
-                Err(unread) => return Ok((key, 0, Err(unread))),
+            let needed = u32::try_from(size.div_ceil(1024)).unwrap_or(ROOM).min(ROOM);
+            let _held = room.acquire_many(needed).await?;
+            let value = match found(bucket, &key).await? {
+                Ok(found) => {
+                    let parsed = tokio::task::spawn_blocking(move || read(&found).map_err(Unread::from));
+                    // A decoder that panics has met bytes that nobody wrote.
+                    parsed.await.unwrap_or_else(|panic| Err(Unread::Damaged(panic.into())))
+                }
+                Err(unread) => Err(unread),
             };
-            let size = body.len() as u64;
-            let parse = move || {
-                let value =
-                    lines(&key, body).and_then(|mut lines| read(&key, &mut lines).map_err(Unread::Damaged));
-                (key, size, value)
-            };
-            anyhow::Ok(tokio::task::spawn_blocking(parse).await?)
+            anyhow::Ok((key, size, value))
         }
     });
-    let mut results = results.buffer_unordered(READS);
+    let mut results = stream::iter(results).buffer_unordered(READS);
     while let Some((key, size, value)) = results.try_next().await? {
         take(&key, value)?;
         (read_bytes, read_objects) = (read_bytes + size, read_objects + 1);
-        progress.update(read_objects, || {
+        progress.update(read_bytes, || {
             let (done, all) = (HumanCount(read_objects), HumanCount(count));
-            format!("{what}: {done} of {all} objects, {}", HumanBytes(read_bytes))
+            format!("{what}: {done} of {all} objects, {} of {}", HumanBytes(read_bytes), HumanBytes(bytes))
         });
     }
     Ok(())
 }
 
-/// The body of one object; the outer error is that of a bucket of which nothing can be read.
-async fn body(bucket: &Bucket, key: &str) -> Result<Result<Bytes, Unread>, bucket::Error> {
-    match get(bucket, key).await {
-        Ok(body) => Ok(body.ok_or(Unread::Gone)),
+/// One object; the outer error is that of a bucket of which nothing can be read.
+async fn found(bucket: &Bucket, key: &str) -> Result<Result<Found, Unread>, bucket::Error> {
+    match persistently(async || bucket.get_with_head(key).await).await {
+        Ok(Some((head, body))) => Ok(Ok(Found { key: key.to_owned(), checksum: head.checksum, body })),
+        Ok(None) => Ok(Err(Unread::Gone)),
         Err(error) if matches!(error.kind, Kind::Denied | Kind::Other) => Ok(Err(Unread::Refused(error))),
         Err(error) => Err(error),
     }
-}
-
-/// The lines of an object, unpacked as its name says.
-fn lines(key: &str, body: Bytes) -> Result<Box<dyn BufRead>, Unread> {
-    let body = Cursor::new(body);
-    if key.ends_with(".ndjson.gz") {
-        Ok(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(body))))
-    } else if key.ends_with(".ndjson") {
-        Ok(Box::new(body))
-    } else {
-        Err(Unread::Format)
-    }
-}
-
-/// Calls `each` with every line of `lines`, its line break left out.
-pub(crate) fn for_each_line(
-    lines: &mut dyn BufRead,
-    mut each: impl FnMut(&[u8]) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line).context("it is damaged")? > 0 {
-        each(line.strip_suffix(b"\n").ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?)?;
-        line.clear();
-    }
-    Ok(())
 }
 
 /// Tries again for a while what may succeed by itself.
@@ -150,40 +165,22 @@ async fn pause(wait: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
     use super::*;
 
-    fn read_all(key: &str, body: Vec<u8>) -> anyhow::Result<Vec<String>> {
+    fn lines(key: &str, body: &'static [u8]) -> Result<Vec<String>, Unread> {
         let mut found = Vec::new();
-        for_each_line(&mut lines(key, body.into())?, |line| {
-            found.push(String::from_utf8(line.to_vec())?);
+        Found::new(key, body).for_each(|record| {
+            found.push(String::from_utf8(record.bytes().to_vec())?);
             Ok(())
         })?;
         Ok(found)
     }
 
-    fn gzip(text: &str) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    }
-
     #[test]
-    fn a_file_of_several_members_is_one_file() {
-        let file = [gzip("a\nbb\n"), gzip("ccc\n")].concat();
-        assert_eq!(read_all("x.ndjson.gz", file).unwrap(), ["a", "bb", "ccc"]);
-        assert_eq!(read_all("x.ndjson", b"a\nbb\n".to_vec()).unwrap(), ["a", "bb"]);
-    }
-
-    #[test]
-    fn what_is_cut_short_or_unknown_is_an_error_and_not_less_data() {
-        let whole = gzip("a\nbb\n");
-        assert!(read_all("x.ndjson.gz", whole[..whole.len() - 3].to_vec()).is_err());
-        assert!(read_all("x.ndjson", b"a\nbb".to_vec()).is_err());
-        assert!(read_all("x.parquet", b"PAR1".to_vec()).is_err());
+    fn what_cannot_be_read_is_damaged_or_of_another_release() {
+        assert_eq!(lines("raw/x.ndjson", b"a\nbb\n").unwrap(), ["a", "bb"]);
+        assert!(matches!(lines("raw/x.ndjson", b"a\nbb"), Err(Unread::Damaged(_))));
+        assert!(matches!(lines("raw/x.parquet", b"PAR1"), Err(Unread::Damaged(_))));
+        assert!(matches!(lines("raw/_SUCCESS", b""), Err(Unread::Format)));
     }
 }

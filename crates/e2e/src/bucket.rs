@@ -1,9 +1,12 @@
 //! A look into the bucket without any of our own code: as somebody with another S3 client sees it.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 use anyhow::{Context, Result, ensure};
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use stack::Stack;
 
@@ -29,11 +32,9 @@ pub async fn byte_lines(stack: &Stack, prefix: &str) -> Result<Vec<Vec<u8>>> {
     let mut lines = Vec::new();
     for key in keys(stack, prefix).await? {
         let packed = get(stack, &format!("/{key}")).await?;
-        let mut bytes = Vec::new();
-        MultiGzDecoder::new(&*packed).read_to_end(&mut bytes).with_context(|| key.clone())?;
-        lines.extend(
-            bytes.split_inclusive(|byte| *byte == b'\n').map(|line| line.trim_ascii_end().to_owned()),
-        );
+        let text = unpack(&packed).with_context(|| key.clone())?;
+        lines
+            .extend(text.split_inclusive(|byte| *byte == b'\n').map(|line| line.trim_ascii_end().to_owned()));
     }
     Ok(lines)
 }
@@ -57,6 +58,55 @@ pub async fn lines(stack: &Stack, prefix: &str) -> Result<Vec<Value>> {
 pub async fn put(stack: &Stack, key: &str, body: &'static str) -> Result<()> {
     reqwest::Client::new().put(url(stack, &format!("/{key}"))).body(body).send().await?.error_for_status()?;
     Ok(())
+}
+
+/// An object as it lies there: its bytes, and the metadata that somebody who writes it again keeps.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    body: Vec<u8>,
+    metadata: HeaderMap,
+}
+
+impl Stored {
+    /// The same object, with other text in its gzip file.
+    ///
+    /// # Errors
+    /// When it is no gzip file.
+    pub fn with_text(&self, change: impl FnOnce(&mut Vec<u8>)) -> Result<Self> {
+        let mut text = unpack(&self.body)?;
+        change(&mut text);
+        let mut file = GzEncoder::new(Vec::new(), Compression::fast());
+        file.write_all(&text)?;
+        Ok(Self { body: file.finish()?, ..self.clone() })
+    }
+}
+
+/// The object `key`.
+///
+/// # Errors
+/// When S3 does not have it.
+pub async fn fetch(stack: &Stack, key: &str) -> Result<Stored> {
+    let response = reqwest::get(url(stack, &format!("/{key}"))).await?.error_for_status()?;
+    let metadata = response.headers().iter().filter(|(name, _)| name.as_str().starts_with("x-amz-meta-"));
+    let metadata = metadata.map(|(name, value)| (name.clone(), value.clone())).collect();
+    Ok(Stored { body: response.bytes().await?.into(), metadata })
+}
+
+/// Writes the object `key` over what is there.
+///
+/// # Errors
+/// When S3 refuses.
+pub async fn store(stack: &Stack, key: &str, object: &Stored) -> Result<()> {
+    let request = reqwest::Client::new().put(url(stack, &format!("/{key}")));
+    let request = request.headers(object.metadata.clone()).body(object.body.clone());
+    request.send().await?.error_for_status()?;
+    Ok(())
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    MultiGzDecoder::new(packed).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// Deletes an object.

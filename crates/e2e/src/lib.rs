@@ -21,7 +21,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stack::{Options, Stack};
 
-pub use bucket::{byte_lines, delete, keys, lines, put};
+pub use bucket::{Stored, byte_lines, delete, fetch, keys, lines, put, store};
 pub use foreign::{Foreign, ForeignHeader, produce};
 pub use length::length;
 pub use load::{Load, Report};

@@ -34,6 +34,14 @@ pub struct Decoded<'a> {
     pub envelope: Option<&'a Envelope>,
 }
 
+impl Decoded<'_> {
+    /// Its value, empty for a tombstone.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.value.as_deref().unwrap_or_default()
+    }
+}
+
 /// Why an object has no records to show.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -119,7 +127,10 @@ mod tests {
     use model::EpochMillis;
 
     use super::*;
+    use crate::Kind;
+    use crate::encode::{File, Tools};
     use crate::record::{NO_HEADERS, Record};
+    use crate::route::Router;
 
     /// What an object holds: each record's offset, where it is known, and its value as text.
     pub(super) fn read(key: &str, body: Vec<u8>) -> Result<Vec<(Option<i64>, Option<String>)>, Error> {
@@ -189,6 +200,40 @@ mod tests {
         assert_eq!(found, [(Some(7), Some("{\n}".to_owned())), (Some(9), None)]);
         let damaged = read("dead-letter/raw/x.ndjson", b"{}\n".to_vec());
         assert!(matches!(damaged, Err(Error::Damaged(_))), "{damaged:?}");
+    }
+
+    /// Two good records of `kind`, the second of another form than ours.
+    fn values(kind: Kind) -> [&'static str; 2] {
+        match kind {
+            Kind::Raw => [
+                r#"{"user_id":1,"postcode":"sw19","webpage":"a","timestamp":60}"#,
+                r#"{"timestamp":60, "user_id":2, "postcode":" N1", "webpage":"b", "x":"é"}"#,
+            ],
+            _ => [
+                r#"{"postcode":"SW19","window_start":"2021-01-26T12:04:00","pageview_count":42}"#,
+                r#"{ "pageview_count":1, "postcode":"n1", "window_start":"2021-01-26T12:05:00" }"#,
+            ],
+        }
+    }
+
+    #[test]
+    fn what_the_sink_writes_is_read_back_in_every_format() {
+        let kinds = [Kind::Raw, Kind::Aggregates, Kind::Late].into_iter();
+        for (kind, format) in kinds.flat_map(|kind| Format::ALL.map(|format| (kind, format))) {
+            let (router, mut tools, mut file) = (Router::new(kind, format), Tools::new(), File::new(format));
+            let written = [7, 9].into_iter().zip(values(kind));
+            for (offset, value) in written.clone() {
+                let (timestamp, headers) = (EpochMillis(1_795_525_200_123), &NO_HEADERS);
+                let record = Record { offset, timestamp, key: None, value: Some(value.as_bytes()), headers };
+                file.push(&record, &router.route(&record), 3, &mut tools).unwrap();
+            }
+            let key = format!("{}/dt=2021-01-26/x.{}", kind.folder().unwrap(), format.name());
+            let found = read(&key, file.finish(&mut tools).unwrap()).unwrap();
+            let is_told = format == Format::Parquet;
+            let expected: Vec<_> =
+                written.map(|(offset, value)| (is_told.then_some(offset), Some(value.to_owned()))).collect();
+            assert_eq!(found, expected, "{key}");
+        }
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn pageview_count(ledger: &TopicLedger, folder: &str, check: &mut Check) -> u64 
 }
 
 /// Whether the sink took charge of a partition after its first records were dropped.
-fn starts_late(ledgers: &[TopicLedger]) -> bool {
+pub(super) fn starts_late(ledgers: &[TopicLedger]) -> bool {
     let starts_late = |ledger: &TopicLedger| {
         ledger
             .partitions

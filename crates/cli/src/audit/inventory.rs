@@ -6,6 +6,7 @@ use s3_sink::ledger::{Entry, Object};
 use s3_sink::object_name::ObjectName;
 
 use super::check::{Check, Status};
+use super::forgotten::Register;
 use super::ledger::TopicLedger;
 use super::quiet::Progress;
 
@@ -34,8 +35,13 @@ enum Unlisted {
 }
 
 /// How many objects listed by the last ranges are not there yet, or are there and not listed yet.
-pub(super) fn in_flight(ledgers: &[TopicLedger], progress: &Progress, keys: &BTreeSet<String>) -> usize {
-    let missing = ledgers.iter().flat_map(|ledger| missing(ledger, progress, keys));
+pub(super) fn in_flight(
+    ledgers: &[TopicLedger],
+    progress: &Progress,
+    keys: &BTreeSet<String>,
+    register: &Register,
+) -> usize {
+    let missing = ledgers.iter().flat_map(|ledger| missing(ledger, progress, keys, register));
     let missing = missing.filter(|(_, why)| *why == Missing::InFlight).count();
     missing + unlisted(ledgers, keys).iter().filter(|(_, why)| *why == Unlisted::Beyond).count()
 }
@@ -59,6 +65,7 @@ fn missing<'a>(
     ledger: &'a TopicLedger,
     progress: &Progress,
     keys: &BTreeSet<String>,
+    register: &Register,
 ) -> impl Iterator<Item = (&'a Object, Missing)> {
     ledger.entries().flat_map(move |entry| {
         // The next range is fixed only after the last one's objects were written, and an offset is committed after
@@ -66,17 +73,23 @@ fn missing<'a>(
         let is_last = ledger.frontier(entry.partition) == Some(entry.end);
         let is_committed = progress.committed(ledger.kind, entry.partition) >= Some(entry.end);
         let why = if is_last && !is_committed { Missing::InFlight } else { Missing::Gone };
-        entry.objects().iter().filter(|object| !keys.contains(&object.key)).map(move |object| (object, why))
+        let is_missing = |object: &&Object| !keys.contains(&object.key) && !register.is_deleted(&object.key);
+        entry.objects().iter().filter(is_missing).map(move |object| (object, why))
     })
 }
 
-/// Whether every object that is listed is there.
-pub(super) fn check_listed(ledgers: &[TopicLedger], progress: &Progress, keys: &BTreeSet<String>) -> Check {
+/// Whether every object that is listed is there, or was forgotten on purpose.
+pub(super) fn check_listed(
+    ledgers: &[TopicLedger],
+    progress: &Progress,
+    keys: &BTreeSet<String>,
+    register: &Register,
+) -> Check {
     let mut check = Check::new("every object listed is there");
     let mut listed = 0;
     for ledger in ledgers {
         listed += ledger.entries().map(|entry| entry.objects().len()).sum::<usize>();
-        for (Object { key, records, .. }, why) in missing(ledger, progress, keys) {
+        for (Object { key, records, .. }, why) in missing(ledger, progress, keys, register) {
             let words = match why {
                 Missing::InFlight => "is not there yet: its range is being written",
                 Missing::Gone => "is gone, though its range was completed: deleted, on purpose or not",
@@ -91,6 +104,11 @@ pub(super) fn check_listed(ledgers: &[TopicLedger], progress: &Progress, keys: &
         }
     }
     check.compared = format!("{listed} objects listed, {} in the bucket", keys.len());
+    let forgotten = register.deleted().filter(|key| !keys.contains(*key)).count();
+    if forgotten > 0 {
+        check.compared += &format!(", {forgotten} forgotten on purpose");
+    }
+    check.numbers.insert("forgotten", forgotten as u64);
     check.numbers.insert("listed", listed as u64);
     check.numbers.insert("in_bucket", keys.len() as u64);
     check
@@ -130,6 +148,7 @@ pub(super) fn check_unlisted(ledgers: &[TopicLedger], keys: &BTreeSet<String>) -
 mod tests {
     use s3_sink::Kind;
 
+    use super::super::forgotten::tests::deleted;
     use super::super::ledger::tests::{entry, ledger};
     use super::*;
 
@@ -145,6 +164,10 @@ mod tests {
         entries.iter().flat_map(|entry| entry.objects().iter().map(|object| object.key.clone())).collect()
     }
 
+    fn none() -> Register {
+        Register::default()
+    }
+
     fn committed(offset: Option<i64>) -> Progress {
         let mut progress = Progress::default();
         progress.committed.extend(offset.map(|offset| ((Kind::Raw, 0), offset)));
@@ -154,7 +177,7 @@ mod tests {
     #[test]
     fn what_is_listed_and_what_is_there_are_the_same() {
         let keys = keys(&[range(0, 5), range(5, 9)]);
-        assert_eq!(check_listed(&ledgers(), &committed(None), &keys).status, Status::Ok);
+        assert_eq!(check_listed(&ledgers(), &committed(None), &keys, &none()).status, Status::Ok);
         assert_eq!(check_unlisted(&ledgers(), &keys).status, Status::Ok);
     }
 
@@ -162,18 +185,29 @@ mod tests {
     fn a_missing_object_of_the_last_range_may_be_on_its_way() {
         let keys = keys(&[range(0, 5)]);
         for (offset, words) in [(None, "not there yet"), (Some(8), "not there yet"), (Some(9), "is gone")] {
-            let check = check_listed(&ledgers(), &committed(offset), &keys);
+            let check = check_listed(&ledgers(), &committed(offset), &keys, &none());
             assert_eq!(check.status, Status::NotProvable);
             assert!(check.findings[0].contains(words), "{offset:?} {:?}", check.findings);
         }
-        assert_eq!(in_flight(&ledgers(), &committed(Some(8)), &keys), 1);
-        assert_eq!(in_flight(&ledgers(), &committed(Some(9)), &keys), 0);
+        assert_eq!(in_flight(&ledgers(), &committed(Some(8)), &keys, &none()), 1);
+        assert_eq!(in_flight(&ledgers(), &committed(Some(9)), &keys, &none()), 0);
     }
 
     #[test]
     fn a_missing_object_of_an_earlier_range_was_there_once() {
-        let check = check_listed(&ledgers(), &committed(None), &keys(&[range(5, 9)]));
+        let check = check_listed(&ledgers(), &committed(None), &keys(&[range(5, 9)]), &none());
         assert!(check.findings[0].contains("is gone"), "{:?}", check.findings);
+    }
+
+    #[test]
+    fn what_was_forgotten_on_purpose_is_neither_gone_nor_on_its_way() {
+        let keys = keys(&[range(0, 5)]);
+        let register = deleted(&range(5, 9).objects()[0].key);
+        for offset in [None, Some(9)] {
+            let check = check_listed(&ledgers(), &committed(offset), &keys, &register);
+            assert_eq!((check.status, check.numbers["forgotten"]), (Status::Ok, 1), "{:?}", check.findings);
+        }
+        assert_eq!(in_flight(&ledgers(), &committed(None), &keys, &register), 0);
     }
 
     #[test]
@@ -188,7 +222,7 @@ mod tests {
     #[test]
     fn an_object_beyond_the_frontier_is_looked_at_again_and_never_ok() {
         let beyond = keys(&[range(0, 5), range(5, 9), range(9, 12)]);
-        assert_eq!(in_flight(&ledgers(), &committed(Some(9)), &beyond), 1);
+        assert_eq!(in_flight(&ledgers(), &committed(Some(9)), &beyond, &none()), 1);
         let check = check_unlisted(&ledgers(), &beyond);
         assert_eq!((check.status, check.findings.len()), (Status::NotProvable, 1));
         let gone = [TopicLedger::of(Kind::Raw, "pageviews", [])];
@@ -203,7 +237,7 @@ mod tests {
         }
         let ledgers = [ledger(Kind::Raw, "pageviews", &[range(0, 5), wrong])];
         let keys = keys(&[range(0, 5)]);
-        assert_eq!(check_listed(&ledgers, &committed(None), &keys).status, Status::Violated);
+        assert_eq!(check_listed(&ledgers, &committed(None), &keys, &none()).status, Status::Violated);
         assert_eq!(check_unlisted(&ledgers, &keys).status, Status::Violated);
     }
 }

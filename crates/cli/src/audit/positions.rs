@@ -112,6 +112,7 @@ impl Positions {
                     progress.hints.extend(Hint::parse(offset, &metadata).map(|hint| (of, hint)));
                 }
                 let (start, end) = self.uncommitted.fetch_watermarks(topic, partition, TIMEOUT)?;
+                progress.starts.insert(of, start);
                 progress.ends.insert(of, end);
                 let lag = |who, position: Option<i64>| Lag {
                     who,

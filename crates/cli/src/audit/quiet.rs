@@ -16,6 +16,8 @@ pub(super) struct Progress {
     pub(super) committed: BTreeMap<(Kind, i32), i64>,
     /// What they say beside them of the ledger.
     pub(super) hints: BTreeMap<(Kind, i32), Hint>,
+    /// The start of every partition's log: the first offset that it still holds.
+    pub(super) starts: BTreeMap<(Kind, i32), i64>,
     /// The end of every partition's log: the next offset.
     pub(super) ends: BTreeMap<(Kind, i32), i64>,
     /// What the aggregator committed for each partition of the events.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use s3_sink::Kind;
 use s3_sink::bucket::Bucket;
-use s3_sink::object_name;
+use s3_sink::{Kind, forgotten, object_name};
 
+use super::forgotten::Register;
 use super::inventory::FOLDERS;
 use super::ledger::{Document, TopicLedger};
 use crate::objects;
@@ -35,33 +36,48 @@ impl Reader {
             let listed: BTreeSet<_> = listed.into_iter().map(|object| object.key).collect();
             known.retain(|key, _| listed.contains(key));
             let new: Vec<_> = listed.into_iter().filter(|key| !known.contains_key(key)).collect();
-            let (count, mut progress) = (new.len() as u64, Progress::new(new.len() as u64));
-            let mut documents = stream::iter(new)
-                .map(|key| {
-                    let bucket = &self.bucket;
-                    async move { objects::get(bucket, &key).await.map(|json| (key, json)) }
-                })
-                .buffer_unordered(READS);
-            let mut read = 0;
-            while let Some((key, json)) = documents.try_next().await? {
-                if let Some(json) = json {
-                    let document = Document::parse(topic, &key, &json);
-                    known.insert(key, document);
-                }
-                read += 1;
-                progress.update(read, || format!("ledger of {topic}: {read} of {count} documents"));
-            }
+            let documents = documents(&self.bucket, topic, new).await?;
+            known.extend(documents.map(|(key, json)| {
+                let document = Document::parse(topic, &key, &json);
+                (key, document)
+            }));
             ledgers.push(TopicLedger::of(*kind, topic, known.values()));
         }
         Ok(ledgers)
     }
 
-    /// The keys of all objects, except the ledger's.
-    pub(super) async fn keys(&self) -> anyhow::Result<BTreeSet<String>> {
-        let mut keys = BTreeSet::new();
-        for folder in FOLDERS {
-            keys.extend(objects::list(&self.bucket, folder).await?.into_iter().map(|object| object.key));
-        }
-        Ok(keys)
+    /// What was forgotten on purpose.
+    pub(super) async fn forgotten(&self) -> anyhow::Result<Register> {
+        let listed = objects::list(&self.bucket, forgotten::prefix()).await?;
+        let keys = listed.into_iter().map(|object| object.key).collect();
+        Ok(Register::of(documents(&self.bucket, "what was forgotten", keys).await?))
     }
+
+    /// All objects, except the ledger's: their keys and sizes in bytes.
+    pub(super) async fn objects(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let mut found = BTreeMap::new();
+        for folder in FOLDERS {
+            let listed = objects::list(&self.bucket, folder).await?;
+            found.extend(listed.into_iter().map(|object| (object.key, object.size)));
+        }
+        Ok(found)
+    }
+}
+
+/// The documents of the ledger under `keys`, in any order.
+async fn documents(
+    bucket: &Bucket,
+    what: &str,
+    keys: Vec<String>,
+) -> anyhow::Result<impl Iterator<Item = (String, Bytes)> + use<>> {
+    let (count, mut progress) = (keys.len() as u64, Progress::new(keys.len() as u64));
+    let get = async |key: String| objects::get(bucket, &key).await.map(|json| (key, json));
+    let mut answers = stream::iter(keys).map(get).buffer_unordered(READS);
+    let (mut documents, mut read) = (Vec::new(), 0);
+    while let Some((key, json)) = answers.try_next().await? {
+        documents.extend(json.map(|json| (key, json)));
+        read += 1;
+        progress.update(read, || format!("ledger of {what}: {read} of {count} documents"));
+    }
+    Ok(documents.into_iter())
 }

@@ -1,14 +1,12 @@
 //! The rows of `aggregates/` and `late/`: the objects hold what the ledger says, and in `aggregates/` there is no minute
 //! of a postcode twice.
 
-use std::io::BufRead;
-
 use model::{PageviewAggregate, Postcode, Window};
 use s3_sink::Kind;
 use s3_sink::ledger::Object;
 
 use super::check::{Check, Status};
-use crate::objects::{Unread, for_each_line};
+use crate::objects::{Found, Unread};
 
 /// So many of what may be millions are told one by one.
 const EXAMPLES: usize = 20;
@@ -21,10 +19,10 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn read(lines: &mut dyn BufRead) -> anyhow::Result<Self> {
+    pub(super) fn read(object: &Found) -> anyhow::Result<Self> {
         let mut rows = Self::default();
-        for_each_line(lines, |line| {
-            let row = PageviewAggregate::parse(line)?;
+        object.for_each(|record| {
+            let row = PageviewAggregate::parse(record.bytes())?;
             rows.pairs.push((row.window_start, row.postcode));
             rows.pageview_count += row.pageview_count;
             Ok(())
@@ -152,7 +150,7 @@ mod tests {
             )
         };
         let text: String = lines.iter().map(row).collect();
-        Rows::read(&mut text.as_bytes()).map_err(Unread::Damaged)
+        Rows::read(&Found::new("aggregates/x.ndjson", text)).map_err(Unread::Damaged)
     }
 
     fn object(records: u64, count: u64) -> Object {

@@ -1,22 +1,24 @@
 //! Reading objects for an audit: `aggregates/` and `late/`, and all of `raw/` where there are receipts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use s3_sink::Kind;
-use s3_sink::bucket::Bucket;
+use s3_sink::bucket::{Bucket, Listed};
 use s3_sink::ledger::Object;
 
 use super::check::Check;
 use super::events::EventsCheck;
+use super::forgotten::Register;
 use super::ledger::TopicLedger;
 use super::receipts::{self, Marks, user_id};
 use super::rows::{Rows, RowsCheck};
-use crate::objects::{Unread, for_each_line, read};
+use crate::objects::{Found, Unread, read};
 use crate::receipts::Receipts;
 use crate::verdict::Misused;
 
@@ -60,14 +62,15 @@ impl Load {
 pub(super) async fn raw(
     bucket: &Bucket,
     ledgers: &[TopicLedger],
-    keys: &BTreeSet<String>,
+    objects: &BTreeMap<String, u64>,
+    register: &Register,
     loads: &[Load],
 ) -> anyhow::Result<Check> {
     let all: Vec<_> = loads.iter().map(|load| Arc::clone(&load.marks)).collect();
-    let mark = move |_: &str, lines: &mut dyn BufRead| {
+    let mark = move |object: &Found| {
         let mut count = 0;
-        for_each_line(lines, |line| {
-            if let Some(user) = user_id(line) {
+        object.for_each(|record| {
+            if let Some(user) = user_id(record.bytes()) {
                 all.iter().for_each(|marks| marks.mark(user));
             }
             count += 1;
@@ -75,14 +78,15 @@ pub(super) async fn raw(
         })?;
         Ok(count)
     };
-    let listed = listed(ledgers, Kind::Raw, "raw");
+    let listed = listed(ledgers, Kind::Raw, "raw", register);
     let mut check = EventsCheck::new();
-    let add = |key: &str, lines: Result<u64, Unread>| {
-        check.add(key, listed.get(key).copied(), lines);
+    let add = |key: &str, events: Result<u64, Unread>| {
+        check.add(key, listed.get(key).map(AsRef::as_ref), events);
         Ok(())
     };
-    let keys = keys.iter().filter(|key| key.starts_with("raw/")).cloned().collect();
-    read(bucket, "raw/", keys, mark, add).await?;
+    let objects = objects.iter().filter(|(key, _)| key.starts_with("raw/"));
+    let objects = objects.map(|(key, size)| Listed { key: key.clone(), size: *size }).collect();
+    read(bucket, "raw/", objects, mark, add).await?;
     Ok(check.finish())
 }
 
@@ -91,33 +95,39 @@ pub(super) async fn raw(
 pub(super) async fn rows(
     bucket: &Bucket,
     ledgers: &[TopicLedger],
-    keys: &BTreeSet<String>,
+    objects: &BTreeMap<String, u64>,
+    register: &Register,
     kind: Kind,
     partial: u64,
 ) -> anyhow::Result<Check> {
-    let listed = listed(ledgers, kind, kind.folder().unwrap_or_default());
-    let mut days = BTreeMap::<&str, Vec<String>>::new();
-    for key in listed.keys().filter(|key| keys.contains(**key)) {
+    let listed = listed(ledgers, kind, kind.folder().unwrap_or_default(), register);
+    let mut days = BTreeMap::<&str, Vec<Listed>>::new();
+    for (key, size) in listed.keys().filter_map(|key| objects.get_key_value(*key)) {
         let day = key.rsplit_once('/').map_or("", |(folder, _)| folder);
-        days.entry(day).or_default().push((*key).to_owned());
+        days.entry(day).or_default().push(Listed { key: key.clone(), size: *size });
     }
     let mut check = RowsCheck::new(kind, partial);
-    for (day, keys) in days {
+    for (day, objects) in days {
         let add = |key: &str, rows: Result<Rows, Unread>| {
             if let Some(object) = listed.get(key) {
                 check.add(object, rows);
             }
             Ok(())
         };
-        let rows = |_: &str, lines: &mut dyn BufRead| Rows::read(lines);
-        read(bucket, day, keys, rows, add).await.with_context(|| format!("cannot check {day}"))?;
+        read(bucket, day, objects, Rows::read, add).await.with_context(|| format!("cannot check {day}"))?;
         check.end_day();
     }
     Ok(check.finish())
 }
 
-/// The objects below `folder` in the ledger of `kind`, by their keys.
-fn listed<'a>(ledgers: &'a [TopicLedger], kind: Kind, folder: &'a str) -> BTreeMap<&'a str, &'a Object> {
+/// The objects below `folder` in the ledger of `kind`, by their keys, as they are now.
+fn listed<'a>(
+    ledgers: &'a [TopicLedger],
+    kind: Kind,
+    folder: &'a str,
+    register: &Register,
+) -> BTreeMap<&'a str, Cow<'a, Object>> {
     let ledgers = ledgers.iter().filter(|ledger| ledger.kind == kind);
-    ledgers.flat_map(|ledger| ledger.objects_in(folder)).map(|object| (object.key.as_str(), object)).collect()
+    let objects = ledgers.flat_map(|ledger| ledger.objects_in(folder));
+    objects.map(|object| (object.key.as_str(), register.now(object))).collect()
 }

@@ -11,9 +11,10 @@ use model::{EpochSeconds, PageviewAggregate, Postcode};
 use s3_sink::Kind;
 use s3_sink::bucket::Bucket;
 use service::Config;
-use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, UtcOffset};
 
+use crate::arguments::time;
+use crate::objects::Found;
+use crate::span::Span;
 use crate::{Verdict, objects, output};
 use sums::{Filter, Folder, Sums};
 
@@ -45,7 +46,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Verdict> {
     let bucket = objects::bucket(config).await?;
-    let filter = Filter { postcode: options.postcode, from: options.from, to: options.to };
+    let filter = Filter { postcode: options.postcode, span: Span::new(options.from, options.to)? };
     let mut sums = Sums::default();
     add(&bucket, Kind::Aggregates, Folder::Aggregates, filter, &mut sums).await?;
     add(&bucket, Kind::Late, Folder::Late, filter, &mut sums).await?;
@@ -73,18 +74,17 @@ async fn add(
 ) -> anyhow::Result<()> {
     let Some(name) = kind.folder() else { return Ok(()) };
     let mut listed = objects::list(bucket, &format!("{name}/")).await?;
-    listed.retain(|object| filter.takes_object(&object.key));
-    let keys = listed.into_iter().map(|object| object.key).collect();
-    let rows = move |_: &str, lines: &mut dyn std::io::BufRead| {
+    listed.retain(|object| filter.span.meets_day_of(&object.key));
+    let rows = move |object: &Found| {
         let mut rows = Vec::new();
-        objects::for_each_line(lines, |line| {
-            rows.push(PageviewAggregate::parse(line)?);
+        object.for_each(|record| {
+            rows.push(PageviewAggregate::parse(record.bytes())?);
             Ok(())
         })?;
         rows.retain(|row| filter.takes(row));
         Ok(rows)
     };
-    objects::read(bucket, name, keys, rows, |key, rows| {
+    objects::read(bucket, name, listed, rows, |key, rows| {
         // A sum that leaves something out is none.
         let rows = rows.with_context(|| format!("cannot read {key}"))?;
         rows.iter().for_each(|row| sums.add(folder, row));
@@ -95,36 +95,4 @@ async fn add(
 
 fn postcode(text: &str) -> Result<Postcode, String> {
     Postcode::parse(text).map_err(|error| error.to_string())
-}
-
-/// A time in UTC, whole or in part.
-fn time(text: &str) -> Result<EpochSeconds, String> {
-    let whole = match text.len() {
-        10 => format!("{text}T00:00:00Z"),
-        16 => format!("{text}:00Z"),
-        19 => format!("{text}Z"),
-        _ => text.to_owned(),
-    };
-    OffsetDateTime::parse(&whole, &Rfc3339)
-        .map(|time| EpochSeconds(time.to_offset(UtcOffset::UTC).unix_timestamp()))
-        .map_err(|_| "write a time such as 2021-01-26, 2021-01-26T12:04 or 2021-01-26T12:04:00Z".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_may_be_written_in_part() {
-        for (text, seconds) in [
-            ("2021-01-26", 1_611_619_200),
-            ("2021-01-26T12:04", 1_611_662_640),
-            ("2021-01-26T12:04:44", 1_611_662_684),
-            ("2021-01-26T12:04:44Z", 1_611_662_684),
-            ("2021-01-26T13:04:44+01:00", 1_611_662_684),
-        ] {
-            assert_eq!(time(text), Ok(EpochSeconds(seconds)), "{text}");
-        }
-        assert!(time("yesterday").is_err() && time("2021-13-26").is_err());
-    }
 }

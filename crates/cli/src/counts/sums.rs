@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-use model::{EpochSeconds, PageviewAggregate, Postcode, Window};
-use time::Date;
+use model::{PageviewAggregate, Postcode, Window};
+
+use crate::span::Span;
 
 /// Which rows are asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Filter {
     pub(super) postcode: Option<Postcode>,
-    /// Windows that start at this time or later.
-    pub(super) from: Option<EpochSeconds>,
-    /// Windows that start before this time.
-    pub(super) to: Option<EpochSeconds>,
+    /// Windows that start in it.
+    pub(super) span: Span,
 }
 
 /// Where a row lies.
@@ -37,28 +36,9 @@ pub(super) struct Sums(BTreeMap<(Window, Postcode), Count>);
 impl Filter {
     /// Whether a row is asked for.
     pub(super) fn takes(&self, row: &PageviewAggregate) -> bool {
-        let start = row.window_start.start();
         self.postcode.is_none_or(|postcode| postcode == row.postcode)
-            && self.from.is_none_or(|from| start >= from)
-            && self.to.is_none_or(|to| start < to)
+            && self.span.has_start_of(row.window_start)
     }
-
-    /// Whether the object `key` may have such a row: its folder is the day of its windows.
-    pub(super) fn takes_object(&self, key: &str) -> bool {
-        let Some(day) = day(key) else { return true };
-        let midnight = EpochSeconds(day.midnight().assume_utc().unix_timestamp());
-        let next_midnight = EpochSeconds(midnight.0 + 86_400);
-        self.from.is_none_or(|from| next_midnight > from) && self.to.is_none_or(|to| midnight < to)
-    }
-}
-
-/// The day in `…/dt=2021-01-26/…`.
-fn day(key: &str) -> Option<Date> {
-    let text = key.split('/').find_map(|folder| folder.strip_prefix("dt="))?;
-    let mut parts = text.splitn(3, '-');
-    let mut part = || parts.next();
-    let (year, month, day) = (part()?.parse().ok()?, part()?.parse::<u8>().ok()?, part()?.parse().ok()?);
-    Date::from_calendar_date(year, month.try_into().ok()?, day).ok()
 }
 
 impl Count {
@@ -118,10 +98,6 @@ mod tests {
         }
     }
 
-    fn seconds(window: &str) -> EpochSeconds {
-        window.parse::<Window>().unwrap().start()
-    }
-
     #[test]
     fn a_count_is_aggregates_plus_late() {
         let mut sums = Sums::default();
@@ -139,12 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn a_time_span_is_from_inclusive_to_exclusive() {
-        let filter = Filter {
-            postcode: Some("sw19".parse().unwrap()),
-            from: Some(seconds("2021-01-26T12:04:00")),
-            to: Some(seconds("2021-01-26T12:06:00")),
-        };
+    fn rows_of_another_postcode_or_time_are_not_asked_for() {
+        let time = |window: &str| Some(window.parse::<Window>().unwrap().start());
+        let span = Span::new(time("2021-01-26T12:04:00"), time("2021-01-26T12:06:00")).unwrap();
+        let filter = Filter { postcode: Some("sw19".parse().unwrap()), span };
         for (postcode, window, taken) in [
             ("SW19", "2021-01-26T12:03:00", false),
             ("SW19", "2021-01-26T12:04:00", true),
@@ -153,24 +127,6 @@ mod tests {
             ("EC1", "2021-01-26T12:05:00", false),
         ] {
             assert_eq!(filter.takes(&row(postcode, window, 1)), taken, "{postcode} {window}");
-        }
-    }
-
-    #[test]
-    fn objects_of_other_days_are_not_read() {
-        let filter = Filter {
-            from: Some(seconds("2021-01-26T23:59:00")),
-            to: Some(seconds("2021-01-28T00:00:00")),
-            ..Filter::default()
-        };
-        for (key, taken) in [
-            ("aggregates/dt=2021-01-25/x.ndjson.gz", false),
-            ("aggregates/dt=2021-01-26/x.ndjson.gz", true),
-            ("late/dt=2021-01-27/x.ndjson.gz", true),
-            ("late/dt=2021-01-28/x.ndjson.gz", false),
-            ("late/dt=someday/x.ndjson.gz", true),
-        ] {
-            assert_eq!(filter.takes_object(key), taken, "{key}");
         }
     }
 }

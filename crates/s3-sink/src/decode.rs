@@ -132,8 +132,11 @@ mod tests {
     use crate::record::{NO_HEADERS, Record};
     use crate::route::Router;
 
-    /// What an object holds: each record's offset, where it is known, and its value as text.
-    pub(super) fn read(key: &str, body: Vec<u8>) -> Result<Vec<(Option<i64>, Option<String>)>, Error> {
+    /// A record's offset, where it is known, and its value as text.
+    pub(super) type Text = (Option<i64>, Option<String>);
+
+    /// What an object holds.
+    pub(super) fn read(key: &str, body: Vec<u8>) -> Result<Vec<Text>, Error> {
         let mut found = Vec::new();
         decode(key, body.into(), |record| {
             let text = |value: Cow<'_, [u8]>| String::from_utf8(value.into_owned()).expect("text");

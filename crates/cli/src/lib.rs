@@ -14,6 +14,7 @@ mod audit;
 mod counts;
 mod generate;
 mod kafka;
+mod minutes;
 mod objects;
 mod output;
 pub mod progress;

@@ -5,6 +5,7 @@
 //!           -> generate -> ingest-api, receipts
 //!           -> counts   -> S3
 //!           -> audit    -> S3, Kafka, receipts
+//!           -> redrive  -> S3, Kafka
 //! ```
 //! Each command is a pure core, which plans, sums or judges, and a thin shell (`mod.rs`) that asks Kafka, S3 and the
 //! API and prints what the core returned.
@@ -19,8 +20,10 @@ mod objects;
 mod output;
 pub mod progress;
 mod receipts;
+mod redrive;
 mod span;
 mod topics;
+mod transaction;
 mod verdict;
 
 use service::Config;
@@ -42,5 +45,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Generate(options) => generate::run(&options).await,
         Command::Counts(options) => counts::run(&config, &options).await,
         Command::Audit(options) => audit::run(&config, &options).await,
+        Command::Redrive(options) => redrive::run(&config, &options).await,
     }
 }

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use model::EpochSeconds;
 use service::config::Setting as _;
 
-use crate::{audit, counts, generate, redrive, topics};
+use crate::{audit, counts, forget, generate, redrive, topics};
 
 /// The operator's hand on a pageview pipeline.
 ///
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Counts(counts::Options),
     Audit(audit::Options),
     Redrive(redrive::Options),
+    Forget(forget::Options),
 }
 
 /// A duration, written as in the configuration: `30s`.

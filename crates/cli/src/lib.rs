@@ -6,6 +6,7 @@
 //!           -> counts   -> S3
 //!           -> audit    -> S3, Kafka, receipts
 //!           -> redrive  -> S3, Kafka
+//!           -> forget   -> S3, Kafka
 //! ```
 //! Each command is a pure core, which plans, sums or judges, and a thin shell (`mod.rs`) that asks Kafka, S3 and the
 //! API and prints what the core returned.
@@ -13,6 +14,7 @@
 mod arguments;
 mod audit;
 mod counts;
+mod forget;
 mod generate;
 mod kafka;
 mod minutes;
@@ -46,5 +48,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Counts(options) => counts::run(&config, &options).await,
         Command::Audit(options) => audit::run(&config, &options).await,
         Command::Redrive(options) => redrive::run(&config, &options).await,
+        Command::Forget(options) => forget::run(&config, &options).await,
     }
 }

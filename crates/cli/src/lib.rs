@@ -6,6 +6,7 @@
 //!           -> counts   -> S3
 //!           -> audit    -> S3, Kafka, receipts
 //!           -> redrive  -> S3, Kafka
+//!           -> backfill -> S3, Kafka
 //!           -> forget   -> S3, Kafka
 //! ```
 //! Each command is a pure core, which plans, sums or judges, and a thin shell (`mod.rs`) that asks Kafka, S3 and the
@@ -13,6 +14,7 @@
 
 mod arguments;
 mod audit;
+mod backfill;
 mod counts;
 mod forget;
 mod generate;
@@ -47,6 +49,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Generate(options) => generate::run(&options).await,
         Command::Counts(options) => counts::run(&config, &options).await,
         Command::Audit(options) => audit::run(&config, &options).await,
+        Command::Backfill(options) => backfill::run(&config, &options).await,
         Command::Redrive(options) => redrive::run(&config, &options).await,
         Command::Forget(options) => forget::run(&config, &options).await,
     }

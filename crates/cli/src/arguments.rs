@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use model::EpochSeconds;
 use service::config::Setting as _;
 
-use crate::{audit, counts, generate, topics};
+use crate::{audit, backfill, counts, forget, generate, redrive, topics};
 
 /// The operator's hand on a pageview pipeline.
 ///
@@ -35,6 +35,9 @@ pub(crate) enum Command {
     Generate(generate::Options),
     Counts(counts::Options),
     Audit(audit::Options),
+    Backfill(backfill::Options),
+    Redrive(redrive::Options),
+    Forget(forget::Options),
 }
 
 /// A duration, written as in the configuration: `30s`.

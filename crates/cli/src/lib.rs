@@ -5,21 +5,29 @@
 //!           -> generate -> ingest-api, receipts
 //!           -> counts   -> S3
 //!           -> audit    -> S3, Kafka, receipts
+//!           -> redrive  -> S3, Kafka
+//!           -> backfill -> S3, Kafka
+//!           -> forget   -> S3, Kafka
 //! ```
 //! Each command is a pure core, which plans, sums or judges, and a thin shell (`mod.rs`) that asks Kafka, S3 and the
 //! API and prints what the core returned.
 
 mod arguments;
 mod audit;
+mod backfill;
 mod counts;
+mod forget;
 mod generate;
 mod kafka;
+mod minutes;
 mod objects;
 mod output;
 pub mod progress;
 mod receipts;
+mod redrive;
 mod span;
 mod topics;
+mod transaction;
 mod verdict;
 
 use service::Config;
@@ -41,5 +49,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Generate(options) => generate::run(&options).await,
         Command::Counts(options) => counts::run(&config, &options).await,
         Command::Audit(options) => audit::run(&config, &options).await,
+        Command::Backfill(options) => backfill::run(&config, &options).await,
+        Command::Redrive(options) => redrive::run(&config, &options).await,
+        Command::Forget(options) => forget::run(&config, &options).await,
     }
 }

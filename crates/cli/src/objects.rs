@@ -142,7 +142,7 @@ async fn found(bucket: &Bucket, key: &str) -> Result<Result<Found, Unread>, buck
 }
 
 /// Tries again for a while what may succeed by itself.
-async fn persistently<T>(
+pub(crate) async fn persistently<T>(
     mut attempt: impl AsyncFnMut() -> Result<T, bucket::Error>,
 ) -> Result<T, bucket::Error> {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));

@@ -68,6 +68,12 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// What its metadata says under `name`.
+    #[must_use]
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        self.metadata.get(format!("x-amz-meta-{name}"))?.to_str().ok()
+    }
+
     /// The same object, with other text in its gzip file.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The bucket: one attempt a call, with a timeout, and errors that say what to do. The CLI reads through it too.
 
+mod change;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::iter::successors;
@@ -10,6 +12,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption, StorageClass};
 use aws_smithy_http_client::tls;
@@ -18,6 +21,8 @@ use service::Config;
 
 use crate::protocol::CHECKSUM;
 use crate::store::{Created, Head, NewObject};
+
+pub use change::{Replaced, Version};
 
 /// How long an attempt may take, its body left out.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -148,23 +153,11 @@ impl Bucket {
     /// # Errors
     /// [`Error`]; the object may have been created all the same.
     pub async fn create(&self, object: &NewObject, timeouts: u32) -> Result<Created, Error> {
-        let patience = timeout(patience(object.body.len() as u64, timeouts));
-        let patience = aws_sdk_s3::Config::builder().timeout_config(patience);
-        let mut put = self
-            .client
-            .put_object()
-            .bucket(&self.name)
-            .key(self.at(&object.key))
-            .if_none_match("*")
-            // CRC64NVME would do as well, but emulators compute it in Python: three seconds for 5 MB.
-            .checksum_algorithm(ChecksumAlgorithm::Sha256)
-            .content_type(object.content_type)
-            .set_storage_class(self.storage_class.clone())
-            .set_server_side_encryption(self.sse.clone())
-            .body(ByteStream::from(object.body.clone()));
+        let mut put = self.put(&object.key, object.content_type, object.body.clone()).if_none_match("*");
         for (name, value) in &object.metadata {
             put = put.metadata(*name, value);
         }
+        let patience = patient(object.body.len() as u64, timeouts);
         match put.customize().config_override(patience).send().await {
             Ok(_) => Ok(Created::New),
             Err(error) if status(&error) == Some(412) => Ok(Created::Taken),
@@ -177,7 +170,7 @@ impl Bucket {
     /// # Errors
     /// [`Error`].
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
-        Ok(self.get_with_head(key).await?.map(|(_, body)| body))
+        Ok(self.version(key).await?.map(|version| version.body))
     }
 
     /// Reads a whole object and what it says it holds; `None` if there is none.
@@ -185,17 +178,11 @@ impl Bucket {
     /// # Errors
     /// [`Error`].
     pub async fn get_with_head(&self, key: &str) -> Result<Option<(Head, Bytes)>, Error> {
-        let object = match self.client.get_object().bucket(&self.name).key(self.at(key)).send().await {
-            Ok(object) => object,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(self.error("GET", key, error)),
+        let told = |version: Version| {
+            let size = i64::try_from(version.body.len()).ok();
+            (head(Some(&version.metadata), size), version.body)
         };
-        let head = head(object.metadata(), object.content_length());
-        let cut_off = |error| self.failed(Kind::Unreachable, "GET", key, chain(&error));
-        let body = object.body.collect().await.map_err(cut_off)?;
-        Ok(Some((head, body.into_bytes())))
+        Ok(self.version(key).await?.map(told))
     }
 
     /// What the object under `key` says it holds; `None` if there is none.
@@ -226,6 +213,20 @@ impl Bucket {
             }));
         }
         Ok(listed)
+    }
+
+    /// A PUT with the storage class and encryption of the configuration.
+    fn put(&self, key: &str, content_type: &str, body: Bytes) -> PutObjectFluentBuilder {
+        self.client
+            .put_object()
+            .bucket(&self.name)
+            .key(self.at(key))
+            // CRC64NVME would do as well, but emulators compute it in Python: three seconds for 5 MB.
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .content_type(content_type)
+            .set_storage_class(self.storage_class.clone())
+            .set_server_side_encryption(self.sse.clone())
+            .body(ByteStream::from(body))
     }
 
     fn url(&self) -> String {
@@ -313,6 +314,11 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
 /// The patience of an attempt that sends `bytes`, after so many that timed out.
 fn patience(bytes: u64, timeouts: u32) -> Duration {
     (TIMEOUT + Duration::from_secs(bytes / SLOWEST)) * (1 << timeouts.min(DOUBLINGS))
+}
+
+/// The settings of such an attempt.
+fn patient(bytes: u64, timeouts: u32) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder().timeout_config(timeout(patience(bytes, timeouts)))
 }
 
 fn timeout(attempt: Duration) -> TimeoutConfig {

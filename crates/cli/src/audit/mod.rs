@@ -32,6 +32,7 @@ mod receipts;
 mod report;
 mod rows;
 mod scan;
+pub(crate) mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -83,7 +83,7 @@ struct Texts {
 
 static EVENT_SCHEMA: LazyLock<TypePtr> = LazyLock::new(|| schema(EVENTS));
 static COUNT_SCHEMA: LazyLock<TypePtr> = LazyLock::new(|| schema(COUNTS));
-static PROPERTIES: LazyLock<Arc<WriterProperties>> = LazyLock::new(|| Arc::new(properties()));
+pub(super) static PROPERTIES: LazyLock<Arc<WriterProperties>> = LazyLock::new(|| Arc::new(properties()));
 
 fn schema(text: &str) -> TypePtr {
     Arc::new(parse_message_type(text).unwrap_or_else(|error| unreachable!("{text} is a schema: {error}")))

@@ -1,12 +1,14 @@
 //! The files of a range: records go in, the bytes of an object come out.
 
 mod columns;
+mod retain;
 mod text;
 
 use std::fmt;
 
 use libdeflater::{CompressionLvl, Compressor};
 
+pub use retain::retain;
 pub use text::Text;
 
 use crate::format::Format;

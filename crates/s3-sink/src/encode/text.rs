@@ -46,12 +46,13 @@ impl Text {
         }
     }
 
-    /// The file.
+    /// The file. One without lines is still a file of its format: a reader that gets no bytes takes them for a file that
+    /// was cut short.
     ///
     /// # Errors
     /// When the compressor fails.
     pub fn finish(mut self, tools: &mut Tools) -> Result<Vec<u8>, Error> {
-        if !self.text.is_empty() {
+        if !self.text.is_empty() || self.packed.is_empty() {
             self.pack(tools)?;
         }
         // It may wait for S3 for long: what it does not use goes back.
@@ -145,10 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_has_no_member_and_a_long_line_is_not_split() {
+    fn an_empty_file_is_one_and_a_long_line_is_not_split() {
         let mut tools = Tools::new();
         for format in [Format::Ndjson, Format::NdjsonGz, Format::NdjsonZst] {
-            assert!(Text::new(format).finish(&mut tools).unwrap().is_empty());
+            let empty = Text::new(format).finish(&mut tools).unwrap();
+            assert!(unpack(format, &empty).is_empty() && empty.is_empty() == (format == Format::Ndjson));
             let mut file = Text::new(format);
             let line: Vec<u8> = (0..MEMBER + 500).map(|index| (index * 7919 % 251) as u8 | 0x80).collect();
             file.line(&line, &mut tools).unwrap();

@@ -9,7 +9,6 @@
 
 mod content;
 mod fingerprint;
-mod minutes;
 mod recount;
 mod retained;
 mod topic;
@@ -19,10 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indicatif::HumanCount;
-use model::{PageviewAggregate, dead_letter};
+use model::PageviewAggregate;
 use s3_sink::Kind;
 use s3_sink::bucket::{Bucket, Listed};
-use s3_sink::decode::Decoded;
 use s3_sink::ledger::{Content as Records, Entry};
 use service::Config;
 use tokio::task::block_in_place;
@@ -31,11 +29,11 @@ use super::check::{Check, Status};
 use super::ledger::TopicLedger;
 use super::quiet::Point;
 use super::{Snapshot, balance};
+use crate::minutes::{Events, Minutes, Rules, dead_event, lock};
 use crate::objects::{self, Found};
 use crate::span::Span;
 use content::{Content, ContentCheck, Listing};
 use fingerprint::Fingerprints;
-use minutes::{Events, Minutes, Rules, lock};
 use recount::Coverage;
 use retained::{Held, Ranges};
 
@@ -186,7 +184,7 @@ impl Deep {
         let read = move |object: &Found| {
             let mut dead = Vec::new();
             let content = Content::read(&listings[&object.key], object, &fingerprints, |_, record| {
-                dead.extend(event_of(record, &topic));
+                dead.extend(dead_event(record, &topic));
                 Ok(0)
             })?;
             Ok((content, dead))
@@ -294,15 +292,6 @@ impl Deep {
     }
 }
 
-/// The event that a dead letter was, if it is one of `topic`.
-fn event_of(record: &Decoded<'_>, topic: &str) -> Option<(i32, i64)> {
-    let header = |name| record.envelope.and_then(|envelope| envelope.header(name));
-    if header(dead_letter::TOPIC)? != topic {
-        return None;
-    }
-    Some((header(dead_letter::PARTITION)?.parse().ok()?, header(dead_letter::OFFSET)?.parse().ok()?))
-}
-
 /// Whether records of some writers were lost, or dropped before the sink took charge.
 fn lacks_records(ledgers: &[TopicLedger], of: impl Fn(Kind) -> bool) -> bool {
     let mut ledgers = ledgers.iter().filter(|ledger| of(ledger.kind));
@@ -314,10 +303,7 @@ fn lacks_records(ledgers: &[TopicLedger], of: impl Fn(Kind) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use model::{EpochMillis, EpochSeconds};
-    use s3_sink::decode::{Error, decode};
-    use s3_sink::envelope::Envelope;
-    use s3_sink::record::{Header, Record};
+    use model::EpochSeconds;
 
     use super::super::ledger::tests::entry;
     use super::*;
@@ -354,28 +340,5 @@ mod tests {
             let lost = Entry { content: Records::Lost, ..range };
             assert!(!selects(&span, kind, &lost, margin), "nothing of it can be read");
         }
-    }
-
-    #[test]
-    fn a_dead_letter_names_its_event_by_the_headers_that_the_aggregator_has_added() {
-        let header =
-            |name: &'static str, value: &'static [u8]| Header { name: name.into(), value: Some(value) };
-        let headers = [
-            header(dead_letter::OFFSET, b"a client's own"),
-            header(dead_letter::TOPIC, b"pageviews"),
-            header(dead_letter::PARTITION, b"3"),
-            header(dead_letter::OFFSET, b"42"),
-        ];
-        let record =
-            Record { offset: 7, timestamp: EpochMillis(0), key: None, value: Some(b"{"), headers: &headers };
-        let mut line = Envelope::new("pageview-dead-letters", 0, &record, "malformed_json").to_json();
-        line.push(b'\n');
-        let mut found = Vec::new();
-        decode("dead-letter/topic/x.ndjson", line.into(), |record| {
-            found.push((event_of(&record, "pageviews"), event_of(&record, "another")));
-            Ok::<_, Error>(())
-        })
-        .unwrap();
-        assert_eq!(found, [(Some((3, 42)), None)]);
     }
 }

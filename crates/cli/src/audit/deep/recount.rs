@@ -3,7 +3,7 @@
 use indicatif::{HumanBytes, HumanCount};
 
 use super::super::check::{Check, Status};
-use super::minutes::{Minute, Minutes, Tally};
+use crate::minutes::{Minute, Minutes, Tally};
 
 /// So many of what may be millions of minutes are told one by one.
 const EXAMPLES: usize = 20;

@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use aggregator::resume_point::ResumePoint;
 use aggregator::windows::Identities;
 use foldhash::fast::RandomState;
-use model::{Pageview, PageviewAggregate, Postcode, Window};
+use model::{Pageview, PageviewAggregate, Postcode, Window, dead_letter};
+use s3_sink::decode::Decoded;
 
 use crate::span::Span;
 
@@ -16,34 +17,34 @@ use crate::span::Span;
 const BATCH: usize = 4096;
 
 /// A minute of a postcode.
-pub(super) type Minute = (Window, Postcode);
+pub(crate) type Minute = (Window, Postcode);
 
 /// What is known of one minute of a postcode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// Its events in `raw/`.
-    pub(super) events: u64,
+    pub(crate) events: u64,
     /// Those that are no retries of another one.
-    pub(super) distinct: u64,
+    pub(crate) distinct: u64,
     /// The sum of its rows.
-    pub(super) counted: u64,
+    pub(crate) counted: u64,
     /// The sum of those rows that were written before the end of the span: their events were, too.
-    pub(super) counted_within: u64,
+    pub(crate) counted_within: u64,
     /// Whether an event of it waits to be counted.
-    pub(super) is_open: bool,
+    pub(crate) is_open: bool,
 }
 
 /// All minutes of a span. Memory grows with their number, and with that of the ids of events.
 #[derive(Debug, Default)]
-pub(super) struct Minutes {
-    pub(super) tallies: HashMap<Minute, Tally, RandomState>,
+pub(crate) struct Minutes {
+    pub(crate) tallies: HashMap<Minute, Tally, RandomState>,
     /// 64 of the 128 bits by which the aggregator knows a retry: two events with the same make the lower bound of a count
     /// lower by one, and never a finding.
     ids: HashSet<u64, RandomState>,
     /// Events that are no pageviews.
-    pub(super) malformed: u64,
+    pub(crate) malformed: u64,
     /// Events that are in the dead letters.
-    pub(super) dead: u64,
+    pub(crate) dead: u64,
 }
 
 /// An event that counts in a minute.
@@ -55,7 +56,7 @@ struct Seen {
 }
 
 /// Reads the events of one object. Several work on the same [`Minutes`] at a time.
-pub(super) struct Events<'a> {
+pub(crate) struct Events<'a> {
     minutes: &'a Mutex<Minutes>,
     rules: &'a Rules,
     partition: i32,
@@ -66,13 +67,13 @@ pub(super) struct Events<'a> {
 
 /// What decides about an event, besides itself.
 #[derive(Debug, Default)]
-pub(super) struct Rules {
-    pub(super) span: Span,
-    pub(super) identities: Identities,
+pub(crate) struct Rules {
+    pub(crate) span: Span,
+    pub(crate) identities: Identities,
     /// How far the aggregator has come in each partition, where that is known.
-    pub(super) points: HashMap<i32, ResumePoint>,
+    pub(crate) points: HashMap<i32, ResumePoint>,
     /// The partitions and offsets of the events in the dead letters.
-    pub(super) dead: HashSet<(i32, i64), RandomState>,
+    pub(crate) dead: HashSet<(i32, i64), RandomState>,
 }
 
 impl Rules {
@@ -84,12 +85,12 @@ impl Rules {
 }
 
 impl<'a> Events<'a> {
-    pub(super) const fn new(minutes: &'a Mutex<Minutes>, rules: &'a Rules, partition: i32) -> Self {
+    pub(crate) const fn new(minutes: &'a Mutex<Minutes>, rules: &'a Rules, partition: i32) -> Self {
         Self { minutes, rules, partition, batch: Vec::new(), malformed: 0, dead: 0 }
     }
 
     /// Adds the event at `offset`, or somewhere below `end` where that is not known.
-    pub(super) fn add(&mut self, offset: Option<i64>, end: i64, value: &[u8]) {
+    pub(crate) fn add(&mut self, offset: Option<i64>, end: i64, value: &[u8]) {
         let Ok(pageview) = Pageview::parse(value) else {
             self.malformed += 1;
             return;
@@ -130,7 +131,7 @@ impl Drop for Events<'_> {
 }
 
 /// What another thread left when it panicked is as good as what it would have added: a sum of events.
-pub(super) fn lock(minutes: &Mutex<Minutes>) -> MutexGuard<'_, Minutes> {
+pub(crate) fn lock(minutes: &Mutex<Minutes>) -> MutexGuard<'_, Minutes> {
     minutes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -144,7 +145,7 @@ impl Minutes {
     }
 
     /// Adds a row, of a range that was written before the end of the span or not.
-    pub(super) fn add_row(&mut self, row: &PageviewAggregate, is_within: bool) {
+    pub(crate) fn add_row(&mut self, row: &PageviewAggregate, is_within: bool) {
         let tally = self.tallies.entry((row.window_start, row.postcode)).or_default();
         tally.counted += row.pageview_count;
         if is_within {
@@ -153,12 +154,12 @@ impl Minutes {
     }
 
     /// How many ids there are.
-    pub(super) fn ids(&self) -> usize {
+    pub(crate) fn ids(&self) -> usize {
         self.ids.len()
     }
 
     /// The bytes that it takes.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         // One byte of a hash table's own for each slot.
         let slots = |capacity: usize, size: usize| capacity * (size + 1);
         slots(self.tallies.capacity(), size_of::<(Minute, Tally)>())
@@ -166,13 +167,25 @@ impl Minutes {
     }
 }
 
+/// The event of `topic` that a dead letter was: its partition and offset, if it is one.
+pub(crate) fn dead_event(record: &Decoded<'_>, topic: &str) -> Option<(i32, i64)> {
+    let header = |name| record.envelope.and_then(|envelope| envelope.header(name));
+    if header(dead_letter::TOPIC)? != topic {
+        return None;
+    }
+    Some((header(dead_letter::PARTITION)?.parse().ok()?, header(dead_letter::OFFSET)?.parse().ok()?))
+}
+
 #[cfg(test)]
-pub(super) mod tests {
-    use model::EpochSeconds;
+pub(crate) mod tests {
+    use model::{EpochMillis, EpochSeconds};
+    use s3_sink::decode::{Error, decode};
+    use s3_sink::envelope::Envelope;
+    use s3_sink::record::{Header, Record};
 
     use super::*;
 
-    pub(in super::super) fn event(user: u64, timestamp: i64, id: Option<&str>) -> String {
+    pub(crate) fn event(user: u64, timestamp: i64, id: Option<&str>) -> String {
         let id = id.map_or(String::new(), |id| format!(r#","event_id":"{id}""#));
         format!(r#"{{"user_id":{user},"postcode":"N1","webpage":"a","timestamp":{timestamp}{id}}}"#)
     }
@@ -243,5 +256,28 @@ pub(super) mod tests {
         minutes.add_row(&row(3), false);
         let tally = only(&minutes);
         assert_eq!((tally.counted, tally.counted_within), (7, 4));
+    }
+
+    #[test]
+    fn a_dead_letter_names_its_event_by_the_headers_that_the_aggregator_has_added() {
+        let header =
+            |name: &'static str, value: &'static [u8]| Header { name: name.into(), value: Some(value) };
+        let headers = [
+            header(dead_letter::OFFSET, b"a client's own"),
+            header(dead_letter::TOPIC, b"pageviews"),
+            header(dead_letter::PARTITION, b"3"),
+            header(dead_letter::OFFSET, b"42"),
+        ];
+        let record =
+            Record { offset: 7, timestamp: EpochMillis(0), key: None, value: Some(b"{"), headers: &headers };
+        let mut line = Envelope::new("pageview-dead-letters", 0, &record, "malformed_json").to_json();
+        line.push(b'\n');
+        let mut found = Vec::new();
+        decode("dead-letter/topic/x.ndjson", line.into(), |record| {
+            found.push((dead_event(&record, "pageviews"), dead_event(&record, "another")));
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+        assert_eq!(found, [(Some((3, 42)), None)]);
     }
 }

@@ -42,13 +42,15 @@ pub(crate) struct Found {
     pub(crate) key: String,
     /// The content that its metadata names.
     pub(crate) checksum: Option<Checksum>,
+    /// The document that its metadata names: what that says was left of it is what it holds.
+    pub(crate) forgotten: Option<String>,
     body: Bytes,
 }
 
 impl Found {
     #[cfg(test)]
     pub(crate) fn new(key: &str, body: impl Into<Bytes>) -> Self {
-        Self { key: key.to_owned(), checksum: None, body: body.into() }
+        Self { key: key.to_owned(), checksum: None, forgotten: None, body: body.into() }
     }
 
     /// How many bytes it has.
@@ -134,7 +136,10 @@ pub(crate) async fn read<T: Send + 'static>(
 /// One object; the outer error is that of a bucket of which nothing can be read.
 async fn found(bucket: &Bucket, key: &str) -> Result<Result<Found, Unread>, bucket::Error> {
     match persistently(async || bucket.get_with_head(key).await).await {
-        Ok(Some((head, body))) => Ok(Ok(Found { key: key.to_owned(), checksum: head.checksum, body })),
+        Ok(Some((head, body))) => {
+            let (key, checksum, forgotten) = (key.to_owned(), head.checksum, head.forgotten);
+            Ok(Ok(Found { key, checksum, forgotten, body }))
+        }
         Ok(None) => Ok(Err(Unread::Gone)),
         Err(error) if matches!(error.kind, Kind::Denied | Kind::Other) => Ok(Err(Unread::Refused(error))),
         Err(error) => Err(error),

@@ -19,6 +19,7 @@ use aws_smithy_http_client::tls;
 use bytes::Bytes;
 use service::Config;
 
+use crate::forgotten::FORGOTTEN;
 use crate::protocol::CHECKSUM;
 use crate::store::{Created, Head, NewObject};
 
@@ -304,7 +305,8 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 fn head(metadata: Option<&HashMap<String, String>>, length: Option<i64>) -> Head {
     let checksum = metadata.and_then(|metadata| metadata.get(CHECKSUM)?.parse().ok());
-    Head { size: length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0), checksum }
+    let forgotten = metadata.and_then(|metadata| metadata.get(FORGOTTEN).cloned());
+    Head { size: length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0), checksum, forgotten }
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

@@ -51,7 +51,7 @@ impl Store for Memory {
         let metadata = &objects.get(key)?.metadata;
         let checksum =
             metadata.iter().find(|(name, _)| *name == CHECKSUM).and_then(|(_, text)| text.parse().ok());
-        Some(Head { size: 0, checksum })
+        Some(Head { size: 0, checksum, forgotten: None })
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Vec<String> {

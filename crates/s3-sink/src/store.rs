@@ -51,4 +51,6 @@ pub struct Head {
     pub size: u64,
     /// The content checksum in its metadata; `None` if it has none that can be read.
     pub checksum: Option<Checksum>,
+    /// The document that says what was taken out of it last, if anything was.
+    pub forgotten: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use indicatif::HumanCount;
-use s3_sink::forgotten::{Change, Forgotten, last};
+use s3_sink::forgotten::{Change, Forgotten, Remains, last};
 use s3_sink::ledger::{Error, Object};
 
 use super::check::{Check, Status};
@@ -13,6 +13,8 @@ use super::check::{Check, Status};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Register {
     changes: BTreeMap<String, Change>,
+    /// What each document says is left of an object: the object itself names the one that holds.
+    left: BTreeMap<String, Vec<(String, Remains)>>,
     runs: u64,
     records: u64,
     unusable: Vec<(Status, String)>,
@@ -34,7 +36,14 @@ impl Register {
         let records =
             read.iter().flat_map(|document| &document.objects).map(|change| change.records_removed).sum();
         let changes = last(&read).into_iter().map(|(key, change)| (key.to_owned(), change.clone())).collect();
-        Self { changes, runs: read.len() as u64, records, unusable }
+        let mut left = BTreeMap::<_, Vec<_>>::new();
+        for document in &read {
+            for change in &document.objects {
+                let remains = change.remains.iter().map(|remains| (document.id.clone(), remains.clone()));
+                left.entry(change.key.clone()).or_default().extend(remains);
+            }
+        }
+        Self { changes, left, runs: read.len() as u64, records, unusable }
     }
 
     /// How many records were taken out of all objects.
@@ -57,18 +66,26 @@ impl Register {
         self.changes.iter().filter(|(_, change)| change.remains.is_none()).map(|(key, _)| key.as_str())
     }
 
-    /// An object of the ledger as it is now.
+    /// An object of the ledger as it is now, if every run came to its end.
     pub(super) fn now<'a>(&self, object: &'a Object) -> Cow<'a, Object> {
-        match self.changes.get(&object.key).and_then(|change| change.remains.as_ref()) {
-            None => Cow::Borrowed(object),
-            Some(remains) => Cow::Owned(Object {
-                key: object.key.clone(),
-                records: remains.records,
-                checksum: remains.checksum,
-                pageview_count: None,
-                offsets: remains.offsets.clone(),
-            }),
-        }
+        let remains = self.changes.get(&object.key).and_then(|change| change.remains.as_ref());
+        remains.map_or(Cow::Borrowed(object), |remains| Cow::Owned(rest_of(object, remains)))
+    }
+
+    /// What was left of an object of the ledger whenever something was forgotten, by the document that says so.
+    pub(super) fn left(&self, object: &Object) -> BTreeMap<String, Object> {
+        let left = self.left.get(&object.key).into_iter().flatten();
+        left.map(|(id, remains)| (id.clone(), rest_of(object, remains))).collect()
+    }
+}
+
+fn rest_of(object: &Object, remains: &Remains) -> Object {
+    Object {
+        key: object.key.clone(),
+        records: remains.records,
+        checksum: remains.checksum,
+        pageview_count: None,
+        offsets: remains.offsets.clone(),
     }
 }
 
@@ -102,7 +119,7 @@ pub(super) fn check(register: &Register, keys: &BTreeSet<String>) -> Option<Chec
 pub(super) mod tests {
     use model::EpochMillis;
     use s3_sink::checksum::Hasher;
-    use s3_sink::forgotten::{Reason, Remains};
+    use s3_sink::forgotten::Reason;
 
     use super::super::ledger::tests::entry;
     use super::*;

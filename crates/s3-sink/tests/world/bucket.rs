@@ -242,7 +242,11 @@ impl Store for Connection {
 
     async fn head(&self, key: &str) -> Option<Head> {
         let Answer::Get(object) = self.ask(Call::Get(key.to_owned())).await else { panic!() };
-        object.map(|object| Head { size: object.body.len() as u64, checksum: checksum(&object) })
+        object.map(|object| Head {
+            size: object.body.len() as u64,
+            checksum: checksum(&object),
+            forgotten: None,
+        })
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Vec<String> {

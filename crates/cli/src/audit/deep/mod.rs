@@ -145,9 +145,8 @@ impl Deep {
                         partition: entry.partition,
                         start: entry.start,
                         end: entry.end,
-                        object: snapshot.register.now(object).into_owned(),
-                        written: object.checksum,
-                        is_rewritten: snapshot.register.is_changed(&object.key),
+                        object: object.clone(),
+                        left: snapshot.register.left(object),
                         retained_from,
                         is_within: span.lasts_beyond(written.last_timestamp),
                     };

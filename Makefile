@@ -48,7 +48,7 @@ test: need-all build ## | Unit, property and end-to-end tests; runs beside `make
 
 soak: need-all build ## [MINUTES=10] | kill -9, rebalances and a bad S3 at random, then the audit and a recount
 	E2E_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) \
-	  cargo test --release --locked --workspace --test kill --test s3_faults -- --nocapture
+	  cargo test --release --locked --workspace --test kill --test s3 -- --nocapture kill faults
 
 bench-aggregator: need-rust need-bench build ## [ARGS=--help] | Measure it beside a bare loop and Kafka Streams
 	@$(BIN)/bench aggregator $(ARGS)

@@ -9,7 +9,8 @@ use stack::{Service, Signal, Stack};
 #[tokio::test]
 async fn an_s3_that_hangs_and_a_kafka_that_dies_lose_and_double_nothing() -> Result<()> {
     let stack = Stack::start(options("outage")?).await?;
-    let load = ["--rate", "5000", "--duration", "28s", "--batch", "100", "--disorder", "2s", "--history", "60m"];
+    let load =
+        ["--rate", "5000", "--duration", "28s", "--batch", "100", "--disorder", "2s", "--history", "60m"];
     let load = Load::start(&stack, "outage", &load).await?;
     for_a_while(Duration::from_secs(4)).await;
 

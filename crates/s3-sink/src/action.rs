@@ -138,6 +138,8 @@ pub enum Cause {
     Boundary,
     /// Memory was short.
     Memory,
+    /// Retention has passed the position.
+    Passed,
     /// The process stops.
     Shutdown,
     /// The ledger had fixed it, and objects were missing: it is written a second time.

@@ -22,6 +22,8 @@ pub(crate) struct Assigned {
     pub(crate) redo: Option<OwnedSemaphorePermit>,
     /// What Kafka was told last, as far as is known.
     pub(crate) committed: Option<Hint>,
+    /// Where the consumer stood at the last look.
+    pub(crate) stood: Option<i64>,
     pub(crate) parked: Option<String>,
     pub(crate) trouble: Option<Trouble>,
 }
@@ -50,6 +52,7 @@ impl Assigned {
             seek: None,
             redo: None,
             committed: None,
+            stood: None,
             parked: None,
             trouble: None,
         }

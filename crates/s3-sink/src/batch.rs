@@ -12,6 +12,8 @@ pub struct Batch {
     records: Vec<Kept>,
     /// The headers of the few records that have any, by their place in `records`.
     headers: Vec<(usize, Vec<KeptHeader>)>,
+    /// The bytes of memory that the headers take.
+    header_memory: usize,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,9 @@ impl Batch {
                 name: header.name.into_owned(),
                 value: header.value.map(<[u8]>::to_vec),
             });
-            self.headers.push((self.records.len(), kept.collect()));
+            let kept: Vec<_> = kept.collect();
+            self.header_memory += kept.iter().map(KeptHeader::memory).sum::<usize>();
+            self.headers.push((self.records.len(), kept));
         }
         let key = self.keep(record.key);
         let value = self.keep(record.value);
@@ -56,6 +60,7 @@ impl Batch {
         self.bytes.clear();
         self.records.clear();
         self.headers.clear();
+        self.header_memory = 0;
     }
 
     /// Its records.
@@ -90,10 +95,22 @@ impl Batch {
         self.bytes.len()
     }
 
+    /// The bytes of everything in it: records without a byte are work and take memory, too.
+    #[must_use]
+    pub const fn weight(&self) -> usize {
+        self.bytes.len() + self.records.len() * size_of::<Kept>() + self.header_memory
+    }
+
     /// The bytes of memory it holds: vectors grow by doubling, so up to twice what is in them.
     #[must_use]
     pub const fn memory(&self) -> usize {
-        self.bytes.capacity() + self.records.capacity() * size_of::<Kept>()
+        self.bytes.capacity() + self.records.capacity() * size_of::<Kept>() + self.header_memory
+    }
+}
+
+impl KeptHeader {
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.name.len() + self.value.as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -138,5 +155,18 @@ mod tests {
         let out: Vec<_> = batch.records().map(|record| told(&record)).collect();
         assert_eq!(out, records.iter().map(told).collect::<Vec<_>>());
         assert_eq!(batch.size(), 12);
+    }
+
+    #[test]
+    fn headers_and_records_without_a_byte_have_weight() {
+        let long = [0; 1000];
+        let headers = [Header { name: "a".into(), value: Some(&long) }];
+        let tombstone =
+            Record { offset: 0, timestamp: EpochMillis(0), key: None, value: None, headers: &headers };
+        let mut batch = Batch::default();
+        batch.push(&tombstone);
+        assert!(batch.size() == 0 && batch.weight() > 1000 && batch.memory() > 1000);
+        batch.clear();
+        assert_eq!(batch.weight(), 0);
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         RANGES,
-        "Ranges cut (labels writer; cause = size, age, boundary, memory, shutdown, redo, lost): many by memory mean that \
+        "Ranges cut (labels writer; cause = size, age, boundary, memory, passed, shutdown, redo, lost): many by memory mean that \
          the limit is too small or S3 too slow"
     );
     describe_counter!(
@@ -110,6 +110,7 @@ pub(crate) fn record_cut(kind: Kind, cause: Cause) {
         Cause::Age => "age",
         Cause::Boundary => "boundary",
         Cause::Memory => "memory",
+        Cause::Passed => "passed",
         Cause::Shutdown => "shutdown",
         Cause::Redo => "redo",
         Cause::Lost => "lost",

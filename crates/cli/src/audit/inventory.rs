@@ -92,7 +92,9 @@ pub(super) fn check_listed(
         for (Object { key, records, .. }, why) in missing(ledger, progress, keys, register) {
             let words = match why {
                 Missing::InFlight => "is not there yet: its range is being written",
-                Missing::Gone => "is gone, though its range was completed: deleted, on purpose or not",
+                Missing::Gone => {
+                    "is gone: deleted, on purpose or not, or dropped by the log before it was written"
+                }
             };
             check.find(Status::NotProvable, format!("{key} ({records} records) {words}"));
         }

@@ -78,6 +78,9 @@ enum Flow {
     Reading,
     /// Until the range that is being written is written: then the one that is filling is cut, for this cause.
     Held(Cause),
+    /// Until everything that was read is written: retention has passed the position, and the frontier has to be found
+    /// again.
+    Passed,
     /// Until memory is there again.
     Throttled,
     /// Until something else is known.
@@ -224,6 +227,17 @@ impl Partition {
         self.writing = None;
         let mut actions = self.stop(Flow::Stopped);
         actions.push(Action::Find);
+        actions
+    }
+
+    /// Retention has passed the position. What was read is written before the frontier is looked for again, or it would
+    /// be listed as lost.
+    pub fn passed(&mut self) -> Vec<Action> {
+        if !matches!(self.state, State::Filling(_)) || self.draining {
+            return self.restart();
+        }
+        let mut actions = self.stop(Flow::Passed);
+        actions.extend(self.go_on());
         actions
     }
 

@@ -14,7 +14,7 @@ use crate::range::{Range, Source};
 use crate::record::Record;
 use crate::route::{Router, Slot};
 
-/// So many bytes of records are handed to an encoder at a time: with fewer, handing over would cost more than encoding.
+/// So much is handed to an encoder at a time, in bytes: with less, handing over would cost more than encoding.
 pub(super) const BATCH: usize = 256 << 10;
 /// Counts of more days than this are not put into one range: it would be as many uploads.
 const MOST_DAYS: usize = 32;
@@ -41,6 +41,8 @@ pub(super) struct Open {
     range: Option<Range>,
     /// Bytes of records that an encoder has not given back yet.
     out: usize,
+    /// And their weight.
+    out_weight: usize,
     /// As it was when it was last here.
     fill: Fill,
 }
@@ -68,6 +70,7 @@ impl Open {
             spare: Batch::default(),
             range: Some(Range::new(source.clone(), router, start)),
             out: 0,
+            out_weight: 0,
             fill: Fill::default(),
         };
         open.push(record);
@@ -120,7 +123,7 @@ impl Open {
 
     /// What an encoder can do meanwhile, if there is enough of it.
     pub(super) fn job(&mut self) -> Option<Job> {
-        if self.batch.size() >= BATCH { self.hand_over(false) } else { None }
+        if self.batch.weight() >= BATCH { self.hand_over(false) } else { None }
     }
 
     /// The last of it for an encoder, once the range is back from there.
@@ -131,7 +134,7 @@ impl Open {
     fn hand_over(&mut self, seal: bool) -> Option<Job> {
         let range = self.range.take()?;
         let batch = std::mem::replace(&mut self.batch, std::mem::take(&mut self.spare));
-        self.out = batch.size();
+        (self.out, self.out_weight) = (batch.size(), batch.weight());
         Some(Job { id: self.id, range, batch, seal })
     }
 
@@ -140,17 +143,17 @@ impl Open {
         self.spare = batch;
         self.fill = range.fill();
         self.range = Some(range);
-        self.out = 0;
+        (self.out, self.out_weight) = (0, 0);
     }
 
-    /// Bytes of records that are not encoded yet.
+    /// How much waits for an encoder, in bytes. What is not enough for one waits for more records, and for nobody.
     pub(super) const fn unencoded(&self) -> usize {
-        self.batch.size() + self.out
+        if self.range.is_some() { 0 } else { self.batch.weight() + self.out_weight }
     }
 
     /// The bytes of memory it holds, wherever they are.
     pub(super) const fn memory(&self) -> usize {
-        self.batch.memory() + self.spare.memory() + self.out + self.fill.memory
+        self.batch.memory() + self.spare.memory() + self.out_weight + self.fill.memory
     }
 }
 
@@ -217,17 +220,18 @@ mod tests {
     fn what_an_encoder_has_is_counted_and_given_to_no_other() {
         let line = vec![b'x'; BATCH];
         let mut events = open(Kind::Raw, Format::NdjsonGz, &[record(10, T, &line)]);
+        assert_eq!(events.unencoded(), 0, "nobody was asked");
         let job = events.job().expect("a batch is full");
         events.push(&record(11, T, &line));
         assert!(events.job().is_none() && events.last_job().is_none(), "the range is not here");
-        assert_eq!(events.unencoded(), 2 * BATCH);
+        assert!(events.unencoded() > 2 * BATCH);
         assert!(events.memory() >= 2 * BATCH);
         let Encoded { what: Ok(Progress::Grown(range)), batch, .. } = job.run(&mut Tools::new()) else {
             panic!("it grows")
         };
         assert!(batch.is_empty());
         events.came_back(range, batch);
-        assert_eq!(events.unencoded(), BATCH);
+        assert_eq!(events.unencoded(), 0);
         assert!(events.last_job().is_some_and(|job| job.seal && !job.batch.is_empty()));
     }
 

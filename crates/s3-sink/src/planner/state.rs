@@ -44,7 +44,7 @@ impl Partition {
         cut + self.filled().map_or(0, Open::memory)
     }
 
-    /// Bytes of records that are not encoded yet.
+    /// How much waits for an encoder, in bytes.
     #[must_use]
     pub fn unencoded(&self) -> usize {
         self.filled().map_or(0, Open::unencoded)

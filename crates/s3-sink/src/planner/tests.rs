@@ -355,6 +355,24 @@ fn what_an_encoder_gives_back_after_a_restart_is_nobodys() {
 }
 
 #[test]
+fn what_was_read_before_retention_passed_the_position_is_written_first() {
+    let mut scene = Scene::reading(1000);
+    scene.push(10);
+    let actions = scene.partition.passed();
+    assert_eq!(scene.told(actions), "pause write [10, 11) Passed");
+    assert_eq!(scene.written(10, 11), "commit 11 v1 ledger=10 pause find");
+
+    let mut scene = Scene::reading(20);
+    scene.push(10);
+    assert_eq!(scene.push(11), "write [10, 12) Size");
+    scene.push(12);
+    let actions = scene.partition.passed();
+    assert_eq!(scene.told(actions), "pause", "[10, 12) is still being written");
+    assert_eq!(scene.written(10, 12), "commit 12 v1 ledger=10 write [12, 13) Passed");
+    assert_eq!(scene.written(12, 13), "commit 13 v1 ledger=12 pause find");
+}
+
+#[test]
 fn what_the_log_dropped_is_listed_as_lost_before_anything_else_is_written() {
     let mut scene = Scene::assigned(1000);
     assert_eq!(scene.found(Found::Lost { from: 10, to: 15, loss: None }), "write [10, 15) Lost");

@@ -85,16 +85,26 @@ impl Partition {
         }
     }
 
-    /// Nothing is being written any more: what waited for that goes on.
+    /// What waits until nothing is being written goes on.
     pub(super) fn go_on(&mut self) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if self.draining {
-            actions.extend(self.cut(Cause::Shutdown));
-        } else if let Flow::Held(cause) = self.flow {
-            actions.extend(self.cut(cause));
-            actions.push(self.read(self.position));
+        if self.writing.is_some() {
+            return Vec::new();
         }
-        actions
+        if self.draining {
+            return self.cut(Cause::Shutdown);
+        }
+        match self.flow {
+            Flow::Held(cause) => {
+                let mut actions = self.cut(cause);
+                actions.push(self.read(self.position));
+                actions
+            }
+            Flow::Passed => {
+                let actions = self.cut(Cause::Passed);
+                if self.writing.is_some() { actions } else { self.restart() }
+            }
+            Flow::Reading | Flow::Throttled | Flow::Stopped => Vec::new(),
+        }
     }
 
     pub(super) fn seal(&mut self, open: Open, cause: Cause, fixed: Option<Fixed>) -> Vec<Action> {

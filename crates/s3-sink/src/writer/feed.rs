@@ -13,14 +13,19 @@ const RECORDS: usize = 10_000;
 const BYTES: usize = 4 << 20;
 
 impl Writer {
-    /// Gives the planners what came. Waits only if nothing is there.
-    pub(super) fn take(&mut self, now: Instant) -> Result<(), Ended> {
+    /// Takes what the group and the client have to say.
+    pub(super) fn listen(&mut self) -> Result<(), Ended> {
         while let Some(heard) = self.consumer.hear() {
             match heard {
                 Ok(partition) => self.astray(partition),
                 Err(error) => self.failed(error)?,
             }
         }
+        Ok(())
+    }
+
+    /// Gives the planners what came. Waits only if nothing is there.
+    pub(super) fn take(&mut self, now: Instant) -> Result<(), Ended> {
         let deadline = self.assigned.values().filter_map(|assigned| assigned.partition.next_deadline()).min();
         let wait = deadline.map_or(TICK, |deadline| deadline.saturating_duration_since(now).min(TICK));
         let assigned = &mut self.assigned;
@@ -74,7 +79,7 @@ impl Writer {
                 );
                 // If the topic was created again, no position means anything.
                 self.identity.doubt();
-                self.ask(partition, |partition| partition.restart());
+                self.ask(partition, |partition| partition.passed());
                 Ok(())
             }
             code => self.failed(KafkaError::MessageConsumption(code)),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use service::clock;
 
-use super::{Ended, PAUSE, TICK, Writer};
+use super::{Ended, LONGEST_ROUND, PAUSE, TICK, Writer};
 use crate::assigned::{Assigned, Seek};
 use crate::frontier::Found;
 use crate::hint::Hint;
@@ -29,6 +29,9 @@ impl Writer {
     /// position left the log never is: that is assigned to the consumer anew.
     pub(super) fn seek(&mut self, now: Instant) {
         for (number, assigned) in &mut self.assigned {
+            if clock::monotonic() - now >= LONGEST_ROUND {
+                return;
+            }
             let Some(Seek { from, failures, .. }) = assigned.seek.filter(|seek| seek.at <= now) else {
                 continue;
             };
@@ -58,7 +61,7 @@ impl Writer {
         if !numbers.is_empty() && self.is_ours(now, &numbers)? {
             match self.consumer.hints(&numbers) {
                 Ok(hints) => {
-                    numbers.into_iter().zip(hints).for_each(|(number, hint)| self.look_up(number, hint))
+                    numbers.into_iter().zip(hints).for_each(|(number, hint)| self.look_up(now, number, hint))
                 }
                 Err(error) => numbers.into_iter().for_each(|number| self.find_later(number, &error)),
             }
@@ -91,7 +94,10 @@ impl Writer {
         }
     }
 
-    fn look_up(&mut self, number: i32, hint: Option<Hint>) {
+    fn look_up(&mut self, now: Instant, number: i32, hint: Option<Hint>) {
+        if self.is_late(now) {
+            return self.find_later(number, &"others took long");
+        }
         let log = match self.consumer.log(number) {
             Ok(log) => log,
             Err(error) => return self.find_later(number, &error),

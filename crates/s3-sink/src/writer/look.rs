@@ -22,7 +22,10 @@ impl Writer {
             if failed.contains(number) {
                 assigned.committed = None;
             }
-            if let Some(hint) = assigned.uncommitted(self.consumer.position(*number)) {
+            // A control record of before a seek can move the position for a moment: what it stays at is true.
+            let position = self.consumer.position(*number);
+            let stays = std::mem::replace(&mut assigned.stood, position) == position;
+            if let Some(hint) = assigned.uncommitted(position.filter(|_| stays)) {
                 assigned.committed = self.consumer.commit(*number, hint).is_ok().then_some(hint);
             }
         }

@@ -31,6 +31,8 @@ use crate::tasks::{Answer, Tasks, What};
 const TICK: Duration = Duration::from_millis(50);
 /// How many bytes of records may wait for encoders.
 const MOST_UNENCODED: usize = 8 << 20;
+/// A round that has taken so long leaves the rest to the next one.
+const LONGEST_ROUND: Duration = Duration::from_secs(5);
 /// The pause before Kafka is asked again what it could not answer, and between looks at what rarely changes.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -104,6 +106,7 @@ impl Writer {
     pub(crate) fn run(mut self) -> Result<(), Ended> {
         loop {
             let now = clock::monotonic();
+            self.listen()?;
             self.rebalance();
             let is_behind = self.unencoded() >= MOST_UNENCODED;
             self.hear(now, if is_behind { TICK } else { Duration::ZERO })?;
@@ -121,6 +124,11 @@ impl Writer {
                 self.take(now)?;
             }
         }
+    }
+
+    /// Whether this round has taken long already: brokers that do not answer must not keep the thread from polling.
+    fn is_late(&self, now: Instant) -> bool {
+        clock::monotonic() - now >= LONGEST_ROUND
     }
 
     /// Bytes of records that encoders have not come to. Beyond some of them no more are taken: that is for the encoders
@@ -235,6 +243,10 @@ impl Writer {
                     self.ask(number, |partition| partition.found(now, Found::Blocked(blocked)));
                 }
                 What::Last(Ok(last), hint) => {
+                    if self.is_late(now) {
+                        self.find_later(number, &"others took long");
+                        continue;
+                    }
                     match self.consumer.log(number) {
                         // S3 may have taken long: asked after it was looked at, that log was of the topic claimed.
                         Ok(log) if self.is_ours(now, &[number])? => {

@@ -128,7 +128,7 @@ impl Owner {
         let (Some(partition), Some(mut from)) = (&mut self.partition, self.reads) else { return };
         if from < log_start {
             if self.bug != Some(Bug::JumpsAhead) {
-                return self.actions.extend(partition.restart());
+                return self.actions.extend(partition.passed());
             }
             from = log_start;
         }

@@ -163,17 +163,11 @@ impl Partition {
             actions.extend(self.cut(Cause::Boundary));
         }
         let State::Filling(open) = &mut self.state else { return actions };
-        let open = match open {
-            Some(open) => {
-                open.push(record);
-                open
-            }
-            None => {
-                self.ranges += 1;
-                let router = Router::new(self.source.kind, self.cuts.format);
-                open.insert(Open::begin(self.ranges, &self.source, router, self.start, record, now))
-            }
-        };
+        let open = Open::add(open, record, || {
+            self.ranges += 1;
+            let router = Router::new(self.source.kind, self.cuts.format);
+            Open::begin(self.ranges, &self.source, router, self.start, record, now)
+        });
         self.position = record.offset + 1;
         if open.is_full(self.cuts.size) {
             actions.extend(match self.writing {

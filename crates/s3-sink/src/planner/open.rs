@@ -77,6 +77,21 @@ impl Open {
         open
     }
 
+    /// Adds `record` to the range that is open, or to the one that `begin` begins with it.
+    pub(super) fn add<'a>(
+        open: &'a mut Option<Self>,
+        record: &Record<'_>,
+        begin: impl FnOnce() -> Self,
+    ) -> &'a mut Self {
+        match open {
+            Some(open) => {
+                open.push(record);
+                open
+            }
+            None => open.insert(begin()),
+        }
+    }
+
     pub(super) const fn id(&self) -> u64 {
         self.id
     }
@@ -107,7 +122,7 @@ impl Open {
         }
     }
 
-    pub(super) fn push(&mut self, record: &Record<'_>) {
+    fn push(&mut self, record: &Record<'_>) {
         if matches!(self.kind, Kind::Aggregates | Kind::Late) {
             self.days.insert(self.router.route(record).slot());
         }

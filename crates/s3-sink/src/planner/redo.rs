@@ -55,17 +55,10 @@ impl Partition {
             actions.extend(self.push(record, now));
             return actions;
         }
-        let open = match open {
-            Some(open) => {
-                open.push(record);
-                open
-            }
-            None => {
-                self.ranges += 1;
-                let (source, start) = (&self.source, fixed.entry.start);
-                open.insert(Open::begin(self.ranges, source, *router, start, record, now))
-            }
-        };
+        let open = Open::add(open, record, || {
+            self.ranges += 1;
+            Open::begin(self.ranges, &self.source, *router, fixed.entry.start, record, now)
+        });
         self.position = record.offset + 1;
         if self.position >= end { self.whole() } else { open.job().map(Action::Encode).into_iter().collect() }
     }

@@ -3,10 +3,11 @@
 //! ```text
 //! S3 ledger -> dead-letter/topic/ -> letter --through CMD--> one transaction: events + offset of a group -> pageviews
 //!                                      ^
-//!                                     sent <- committed offsets of that group
+//!                                     sent <- committed offsets of that group, and marks in the bucket
 //! ```
 
 mod letter;
+mod mark;
 mod report;
 mod sent;
 mod through;
@@ -31,6 +32,7 @@ use crate::transaction::{Position, Transactions};
 use crate::verdict::Unreachable;
 use crate::{Verdict, objects, output};
 use letter::{Left, Letter};
+use mark::Place;
 use report::Report;
 use sent::Sent;
 
@@ -58,6 +60,9 @@ pub(crate) struct Options {
     /// an event that is not to be sent
     #[arg(long, value_name = "COMMAND")]
     through: Option<String>,
+    /// Send again what was sent already; those who count it will count it again
+    #[arg(long)]
+    again: bool,
     /// Say what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
@@ -79,7 +84,7 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
     let mut read = 0;
     for ((kind, partition), ledger) in &survey.partitions {
         if *kind == Kind::DeadLetters {
-            let mut batch = run.begin(*partition)?;
+            let mut batch = run.begin(*partition).await?;
             for entry in &ledger.entries {
                 if !run.take(entry, &mut batch, survey.is_completed(*kind, entry)).await? {
                     break;
@@ -119,10 +124,10 @@ struct Batch {
 }
 
 impl Run<'_> {
-    fn begin(&self, partition: i32) -> anyhow::Result<Batch> {
-        let mut sent = Sent::new(self.committed(None, partition)?);
+    async fn begin(&self, partition: i32) -> anyhow::Result<Batch> {
+        let mut sent = Sent::new(self.sent_to(None, partition).await?);
         if let Some(reason) = &self.options.reason {
-            sent.learn(reason, self.committed(Some(reason), partition)?);
+            sent.learn(reason, self.sent_to(Some(reason), partition).await?);
         }
         let from = sent.from(self.options.reason.as_deref());
         Ok(Batch { partition, sent, letters: Vec::new(), bytes: 0, committed: from, next: from })
@@ -148,7 +153,7 @@ impl Run<'_> {
                 }
                 match found {
                     Err(left) => self.report.leave(left),
-                    Ok(letter) => self.add(letter, offset, batch)?,
+                    Ok(letter) => self.add(letter, offset, batch).await?,
                 }
                 batch.next = offset + 1;
                 if batch.letters.len() >= MOST_LETTERS || batch.bytes >= MOST_BYTES {
@@ -160,12 +165,13 @@ impl Run<'_> {
         Ok(true)
     }
 
-    fn add(&self, letter: Letter, offset: i64, batch: &mut Batch) -> anyhow::Result<()> {
+    async fn add(&self, letter: Letter, offset: i64, batch: &mut Batch) -> anyhow::Result<()> {
         if self.options.reason.as_ref().is_some_and(|reason| *reason != letter.reason) {
             return Ok(());
         }
         if !batch.sent.knows(&letter.reason) {
-            batch.sent.learn(&letter.reason, self.committed(Some(&letter.reason), batch.partition)?);
+            let next = self.sent_to(Some(&letter.reason), batch.partition).await?;
+            batch.sent.learn(&letter.reason, next);
         }
         if !batch.sent.has(&letter.reason, offset) {
             batch.bytes += letter.value.as_ref().map_or(0, Vec::len);
@@ -192,6 +198,8 @@ impl Run<'_> {
             let position = self.position(batch)?;
             let topic = &self.config.pipeline.pageviews_topic;
             block_in_place(|| transactions.commit(topic, &records, Some(&position)))?;
+            let group = sent::group(self.options.reason.as_deref());
+            self.place(&group, batch.partition).mark(&self.bucket, batch.next).await?;
             batch.committed = batch.next;
         }
         self.report.sent(reasons, dropped);
@@ -223,7 +231,20 @@ impl Run<'_> {
         opened.await?.map(Some).with_context(|| format!("cannot read {key}"))
     }
 
-    /// The next offset of a group, zero if it has none.
+    fn place<'a>(&'a self, group: &'a str, partition: i32) -> Place<'a> {
+        Place { group, topic: &self.config.pipeline.dead_letters_topic, partition }
+    }
+
+    /// Up to where earlier runs of a group have sent everything.
+    async fn sent_to(&self, reason: Option<&str>, partition: i32) -> anyhow::Result<i64> {
+        if self.options.again {
+            return Ok(0);
+        }
+        let marked = self.place(&sent::group(reason), partition).reached(&self.bucket).await?;
+        Ok(self.committed(reason, partition)?.max(marked))
+    }
+
+    /// The next offset of a group, zero if it has none, or none any more.
     fn committed(&self, reason: Option<&str>, partition: i32) -> anyhow::Result<i64> {
         let mut asked = TopicPartitionList::new();
         asked.add_partition(&self.config.pipeline.dead_letters_topic, partition);

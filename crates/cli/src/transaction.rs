@@ -128,7 +128,7 @@ impl Transactions {
 
     fn failed(&self, what: &str, error: &KafkaError) -> Unreachable {
         Unreachable(format!(
-            "Kafka at {} does not let us {what}: {error}; the transaction is aborted, run the command again",
+            "Kafka at {} does not let us {what}: {error}; what was to be sent is sent wholly or not at all: run the command again",
             self.servers
         ))
     }

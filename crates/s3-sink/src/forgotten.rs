@@ -128,13 +128,20 @@ pub fn key(id: &str) -> String {
     format!("{}{id}.json", prefix())
 }
 
-/// The last change to each object, by its key: what a later run left of it is what it holds.
+/// The last change to each object, by its key: what a later run left of it is what it holds. What was deleted stays so.
 #[must_use]
 pub fn last(documents: &[Forgotten]) -> BTreeMap<&str, &Change> {
     let mut documents: Vec<_> = documents.iter().collect();
     documents.sort_by_key(|document| (document.at.0, document.id.as_str()));
     let changes = documents.into_iter().flat_map(|document| &document.objects);
-    changes.map(|change| (change.key.as_str(), change)).collect()
+    let mut last = BTreeMap::<_, &Change>::new();
+    for change in changes {
+        let known = last.entry(change.key.as_str()).or_insert(change);
+        if known.remains.is_some() {
+            *known = change;
+        }
+    }
+    last
 }
 
 impl Forgotten {

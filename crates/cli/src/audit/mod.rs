@@ -139,8 +139,8 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
     checks.extend([
         balance::check(ledgers, progress, is_settled),
         balance::check_dead_letters(ledgers, progress, is_settled),
-        scan::rows(&bucket, ledgers, objects, register, Kind::Aggregates, progress.partial_rows()).await?,
-        scan::rows(&bucket, ledgers, objects, register, Kind::Late, 0).await?,
+        scan::rows(&bucket, ledgers, objects, Kind::Aggregates, progress.partial_rows()).await?,
+        scan::rows(&bucket, ledgers, objects, Kind::Late, 0).await?,
     ]);
     let mut scope = Scope { receipts: !loads.is_empty(), ..Scope::default() };
     if options.deep {

@@ -1,6 +1,5 @@
 //! Reading objects for an audit: `aggregates/` and `late/`, and all of `raw/` where there are receipts.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -69,6 +68,7 @@ pub(super) async fn raw(
     let all: Vec<_> = loads.iter().map(|load| Arc::clone(&load.marks)).collect();
     let mark = move |object: &Found| {
         let mut count = 0;
+        let document = object.forgotten.clone();
         object.for_each(|record| {
             if let Some(user) = user_id(record.bytes()) {
                 all.iter().for_each(|marks| marks.mark(user));
@@ -76,12 +76,18 @@ pub(super) async fn raw(
             count += 1;
             Ok(())
         })?;
-        Ok(count)
+        Ok((count, document))
     };
-    let listed = listed(ledgers, Kind::Raw, "raw", register);
+    let listed = listed(ledgers, Kind::Raw, "raw");
     let mut check = EventsCheck::new();
-    let add = |key: &str, events: Result<u64, Unread>| {
-        check.add(key, listed.get(key).map(AsRef::as_ref), events);
+    let add = |key: &str, read: Result<(u64, Option<String>), Unread>| {
+        let written = listed.get(key).copied();
+        // Of an object that names a document, what that says is left; one not carried out says nothing of it.
+        let left = match (&read, written) {
+            (Ok((_, Some(id))), Some(object)) => register.left(object).remove(id),
+            _ => None,
+        };
+        check.add(key, left.as_ref().or(written), read.map(|(events, _)| events));
         Ok(())
     };
     let objects = objects.iter().filter(|(key, _)| key.starts_with("raw/"));
@@ -96,11 +102,10 @@ pub(super) async fn rows(
     bucket: &Bucket,
     ledgers: &[TopicLedger],
     objects: &BTreeMap<String, u64>,
-    register: &Register,
     kind: Kind,
     partial: u64,
 ) -> anyhow::Result<Check> {
-    let listed = listed(ledgers, kind, kind.folder().unwrap_or_default(), register);
+    let listed = listed(ledgers, kind, kind.folder().unwrap_or_default());
     let mut days = BTreeMap::<&str, Vec<Listed>>::new();
     for (key, size) in listed.keys().filter_map(|key| objects.get_key_value(*key)) {
         let day = key.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -120,14 +125,9 @@ pub(super) async fn rows(
     Ok(check.finish())
 }
 
-/// The objects below `folder` in the ledger of `kind`, by their keys, as they are now.
-fn listed<'a>(
-    ledgers: &'a [TopicLedger],
-    kind: Kind,
-    folder: &'a str,
-    register: &Register,
-) -> BTreeMap<&'a str, Cow<'a, Object>> {
+/// The objects below `folder` in the ledger of `kind`, by their keys, as they were written.
+fn listed<'a>(ledgers: &'a [TopicLedger], kind: Kind, folder: &'a str) -> BTreeMap<&'a str, &'a Object> {
     let ledgers = ledgers.iter().filter(|ledger| ledger.kind == kind);
     let objects = ledgers.flat_map(|ledger| ledger.objects_in(folder));
-    objects.map(|object| (object.key.as_str(), register.now(object))).collect()
+    objects.map(|object| (object.key.as_str(), object)).collect()
 }

@@ -28,7 +28,7 @@ pub(crate) struct Survey {
     /// All objects, except the ledger's: their keys and sizes in bytes.
     pub(crate) objects: BTreeMap<String, u64>,
     /// Objects that something was taken out of on purpose, as they are now.
-    pub(crate) forgotten: BTreeMap<String, Object>,
+    pub(crate) forgotten: BTreeMap<String, BTreeMap<String, Object>>,
     /// What the sink's writers have committed.
     pub(crate) hints: BTreeMap<(Kind, i32), Hint>,
     /// What the aggregator has committed.
@@ -59,8 +59,7 @@ impl Survey {
         });
         let listed = ledgers.iter().flat_map(TopicLedger::entries).flat_map(Entry::objects);
         let changed = listed.filter(|object| register.is_changed(&object.key));
-        let forgotten =
-            changed.map(|object| (object.key.clone(), register.now(object).into_owned())).collect();
+        let forgotten = changed.map(|object| (object.key.clone(), register.left(object))).collect();
         let of_partition = |ledger: TopicLedger| {
             let kind = ledger.kind;
             ledger.partitions.into_iter().map(move |(partition, ledger)| ((kind, partition), ledger))
@@ -84,11 +83,19 @@ impl Survey {
         })
     }
 
+    /// Whether no range of its partition follows.
+    pub(crate) fn is_newest(&self, kind: Kind, entry: &Entry) -> bool {
+        let partition = self.partitions.get(&(kind, entry.partition));
+        partition.and_then(PartitionLedger::frontier) == Some(entry.end)
+    }
+
     /// Whether the sink will never write the objects of this range again: there is a later one, or its commit says that
     /// they were all written.
     pub(crate) fn is_completed(&self, kind: Kind, entry: &Entry) -> bool {
-        let partition = (kind, entry.partition);
-        let is_last = self.partitions.get(&partition).and_then(PartitionLedger::frontier) == Some(entry.end);
-        !is_last || self.hints.get(&partition).is_some_and(|hint| hint.completed(entry.start, entry.end))
+        !self.is_newest(kind, entry)
+            || self
+                .hints
+                .get(&(kind, entry.partition))
+                .is_some_and(|hint| hint.completed(entry.start, entry.end))
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use model::PageviewAggregate;
 use s3_sink::Kind;
 use s3_sink::bucket::{Bucket, Listed};
+use s3_sink::ledger::Object;
 use s3_sink::offsets::Offsets;
 
 use super::reach::Reach;
@@ -33,7 +34,10 @@ pub(super) struct Counted {
 struct Listing {
     partition: i32,
     end: i64,
-    offsets: Option<Offsets>,
+    /// The offsets of what was written.
+    written: Option<Offsets>,
+    /// The offsets of what was left whenever something was forgotten, by the document that says so.
+    left: BTreeMap<String, Option<Offsets>>,
 }
 
 /// Counts the minutes of `reach` again, and adds up their rows.
@@ -98,11 +102,16 @@ async fn events(
     let (mut listed, mut listings) = (Vec::new(), BTreeMap::new());
     for entry in survey.entries(Kind::Raw).filter(|entry| reach.reads(entry)) {
         for object in entry.objects() {
-            let now = survey.forgotten.get(&object.key);
-            let offsets = now.unwrap_or(object).offsets_in(entry.start, entry.end);
-            let listing = Listing { partition: entry.partition, end: entry.end, offsets };
+            let left = survey.forgotten.get(&object.key);
+            let offsets = |object: &Object| object.offsets_in(entry.start, entry.end);
+            let listing = Listing {
+                partition: entry.partition,
+                end: entry.end,
+                written: offsets(object),
+                left: left.into_iter().flatten().map(|(id, left)| (id.clone(), offsets(left))).collect(),
+            };
             listings.insert(object.key.clone(), listing);
-            if now.is_some() {
+            if left.is_some() {
                 counted.lacks_events.push(format!("something was forgotten of {}", object.key));
             }
             present(survey, &object.key, &mut listed, &mut counted.lacks_events);
@@ -116,9 +125,11 @@ async fn events(
     let (minutes, some_dead) = (Arc::new(Mutex::new(Minutes::default())), !rules.dead.is_empty());
     let (shared, rules, listings) = (Arc::clone(&minutes), Arc::new(rules), Arc::new(listings));
     let add = move |object: &Found| {
-        let Listing { partition, end, offsets } = &listings[&object.key];
+        let Listing { partition, end, written, left } = &listings[&object.key];
+        // What it holds is what the document says that it names, carried out or not.
+        let offsets = object.forgotten.as_ref().map_or(written.as_ref(), |id| left.get(id)?.as_ref());
         let mut events = Events::new(&shared, &rules, *partition);
-        let (mut told, mut is_known) = (offsets.iter().flat_map(Offsets::iter), true);
+        let (mut told, mut is_known) = (offsets.into_iter().flat_map(Offsets::iter), true);
         object.for_each(|record| {
             let offset = record.offset.or_else(|| told.next());
             is_known &= offset.is_some();

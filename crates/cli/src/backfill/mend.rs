@@ -11,7 +11,7 @@ use s3_sink::format::{Format, content_type};
 use s3_sink::object_name;
 use s3_sink::store::{Created, NewObject};
 
-use crate::objects::persistently;
+use crate::objects::{self, persistently};
 use crate::transaction::Outgoing;
 
 /// Rows as records of a topic of counts.
@@ -34,15 +34,19 @@ pub(super) async fn replace(
     rows: &[PageviewAggregate],
 ) -> anyhow::Result<Vec<String>> {
     let mut keys = Vec::new();
-    for (key, rows) in objects(from, to, rows) {
+    for (key, rows) in days(from, to, rows) {
         let new = NewObject {
             key: key.clone(),
             body: packed(&rows)?.into(),
             content_type: content_type(Format::NdjsonGz),
             metadata: vec![("records", rows.len().to_string())],
         };
-        if persistently(async || bucket.create(&new, 0).await).await? == Created::Taken {
-            bail!("{key} is there already: delete it first, if it is to be counted again");
+        let created = persistently(async || bucket.create(&new, 0).await).await?;
+        // By a run that was killed, or by our own attempt whose answer was lost.
+        if created == Created::Taken && objects::get(bucket, &key).await? != Some(new.body) {
+            bail!(
+                "{key} is there already and says something else: delete it first, if it is to be counted again"
+            );
         }
         keys.push(key);
     }
@@ -50,7 +54,7 @@ pub(super) async fn replace(
 }
 
 /// The rows of each day, by the key of their object.
-fn objects(
+fn days(
     from: EpochSeconds,
     to: EpochSeconds,
     rows: &[PageviewAggregate],
@@ -89,7 +93,7 @@ mod tests {
         let rows = [row("2026-11-24T23:59:00", 1), row("2026-11-25T00:00:00", 2)];
         let time = |text: &str| text.parse::<Window>().unwrap().start();
         let (from, to) = (time("2026-11-24T23:00:00"), time("2026-11-25T01:00:00"));
-        let objects = objects(from, to, &rows);
+        let objects = days(from, to, &rows);
         let keys: Vec<_> = objects.keys().map(String::as_str).collect();
         assert_eq!(
             keys,

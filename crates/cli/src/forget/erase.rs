@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_sink::bucket::{self, Bucket, Replaced, Version};
 use s3_sink::forgotten::{Change, FORGOTTEN, Forgotten, Reason};
@@ -23,6 +23,9 @@ const PARALLEL: usize = 8;
 /// How many objects, and how many bytes of them, one document speaks of at most.
 const MOST_OBJECTS: usize = 1_000;
 const MOST_BYTES: usize = 128 << 20;
+/// Why an object cannot be rewritten now.
+const ANOTHER_RUN: &str =
+    "another run of `pageviews forget` changes it at the same time: run this again when it has ended";
 /// How often an object is read again that somebody else has changed meanwhile.
 const ROUNDS: usize = 3;
 
@@ -49,8 +52,14 @@ impl Eraser {
         self.report.objects = todo.len() as u64;
         for _ in 0..ROUNDS {
             todo = self.round(&users, todo).await?;
+            if todo.is_empty() {
+                return Ok(());
+            }
+            // Whoever changed them has written down what is left of them.
+            self.earlier = record::read(&self.bucket).await?.into();
         }
-        self.report.unlisted.extend(todo.into_iter().map(|candidate| candidate.key));
+        let words = |candidate: Candidate| format!("{}: {ANOTHER_RUN}", candidate.key);
+        self.report.failed.extend(todo.into_iter().map(words));
         Ok(())
     }
 
@@ -188,7 +197,8 @@ async fn look(
         let remains = version.metadata.get(FORGOTTEN).map(|id| record::remains(&earlier, id, &candidate.key));
         let offsets = match remains {
             None => candidate.written.as_ref(),
-            Some(remains) => remains.and_then(|remains| remains.offsets.as_ref()),
+            Some(Some(remains)) => remains.offsets.as_ref(),
+            Some(None) => bail!(ANOTHER_RUN),
         };
         let rewritten = rewrite::without(&users, &candidate.key, &version.body, offsets)?;
         anyhow::Ok(rewritten.map(|rewritten| Found { candidate, version, rewritten }))

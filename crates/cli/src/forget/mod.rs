@@ -67,7 +67,8 @@ struct Whom {
     /// A file with the ids of users, one a line
     #[arg(long, value_name = "FILE")]
     user_ids_file: Option<PathBuf>,
-    /// A day of ingestion, in UTC
+    /// A day, in UTC: what lies in the folders of that day of raw/ and dead-letter/. An event lies under the hour in which
+    /// the range began that it came in, a dead letter under the day on which it became one
     #[arg(long, value_name = "2026-11-24", value_parser = day)]
     day: Option<Date>,
 }
@@ -155,9 +156,6 @@ mod tests {
              1 in raw/."
         );
         let day = Target::Day(day("2026-11-24").unwrap());
-        assert!(
-            question(&plan, &day, "b")
-                .starts_with("This deletes every event that was ingested on 2026-11-24")
-        );
+        assert!(question(&plan, &day, "b").starts_with("This deletes everything under the day 2026-11-24"));
     }
 }

@@ -65,7 +65,7 @@ impl fmt::Display for Target {
         match self {
             Self::Users(users) if users.len() == 1 => write!(f, "the events of 1 user"),
             Self::Users(users) => write!(f, "the events of {} users", users.len()),
-            Self::Day(day) => write!(f, "every event that was ingested on {day}"),
+            Self::Day(day) => write!(f, "everything under the day {day}"),
         }
     }
 }
@@ -79,7 +79,13 @@ impl Plan {
             let inside = target.inside(folder);
             for (entry, object) in survey.listed(kind, &inside) {
                 listed.insert(object.key.as_str());
-                if !survey.is_completed(kind, entry) {
+                // A rewritten object is still the sink's; a deleted one it would write again if the commit that says that it
+                // was written is lost.
+                let is_safe = match target {
+                    Target::Users(_) => survey.is_completed(kind, entry),
+                    Target::Day(_) => !survey.is_newest(kind, entry),
+                };
+                if !is_safe {
                     plan.later.push(object.key.clone());
                 } else if survey.objects.contains_key(&object.key) {
                     let remains = last.get(object.key.as_str()).and_then(|change| change.remains.as_ref());

@@ -73,7 +73,7 @@ impl Report {
         for key in &self.later {
             let _ = write!(
                 text,
-                "\nnot yet: {key} is the newest of its partition; run this again in a few minutes"
+                "\nnot yet: {key} is the newest of its partition; run this again in a few minutes, or when another has followed"
             );
         }
         for key in &self.unlisted {

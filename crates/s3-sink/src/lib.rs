@@ -1,18 +1,21 @@
 //! Drains topics to S3, every record in exactly one object.
 //!
 //! ```text
-//!            writer: one thread a topic, polls                                tokio
-//! Kafka --> consumer --> record --> planner: push, due, cut --- Plan ---> protocol: write --> store
-//!   ^                               (range: route, encode, checksum)       1. ledger entry, If-None-Match: *
-//!   |                                  ^            ^      |               2. objects,      If-None-Match: *
-//!   +------- hint <---- Commit --------|------------|------+                      |
-//!                                      |            +------- written, outdone ----+
-//!                                      +-- frontier: decide <-- protocol: last <-- ledger
+//!            writer: one thread a topic, polls                       encoders: one thread a core
+//! Kafka --> consumer --> record --> planner: push, due, cut --- Job: range, batch ---> range: route, encode, checksum
+//!   ^                                | ^    ^      ^    |  <--------- Encoded -----------+
+//!   +------- hint <---- Commit ------+ |    |      |    |                             tokio
+//!                                      |    |      |    +-- Plan ---> protocol: write --> store
+//!                                      |    |      |                   1. ledger entry, If-None-Match: *
+//!                                      |    |      |                   2. objects,      If-None-Match: *
+//!                                      |    |      +-- written, outdone --+
+//!                                      |    +--------- frontier: decide <-- protocol: last <-- ledger
+//!                                      +-------------- due, memory: budget
 //! ```
-//! The pure part, which knows no Kafka, no S3 and no clock, is [`planner`] with what it is made of ([`range`], [`route`],
-//! [`encode`], [`envelope`], [`checksum`]) and [`frontier`]; the rules between owners are in [`protocol`], over the four
-//! calls of a [`store`]. What lies in the bucket is described in [`object_name`], [`ledger`] and [`envelope`], and is
-//! read by whoever audits it through [`bucket`] and [`tiles`].
+//! The pure part, which knows no Kafka, no S3 and no clock, is [`planner`] with what it is made of ([`batch`], [`range`],
+//! [`route`], [`encode`], [`envelope`], [`checksum`]) and [`frontier`]; the rules between owners are in [`protocol`], over the
+//! four calls of a [`store`]. What lies in the bucket is described in [`object_name`], [`ledger`], [`offsets`], [`forgotten`] and
+//! [`envelope`], and is read by whoever audits it through [`bucket`], [`decode`] and [`tiles`].
 
 pub mod kind;
 pub mod record;

@@ -260,6 +260,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_deleted_is_not_there_again_by_a_later_document() {
+        let (mut user, day) = (user(), day());
+        user.at = EpochMillis(day.at.0 + 1);
+        let key = user.objects[1].key.clone();
+        assert_eq!(last(&[user, day])[key.as_str()].remains, None);
+    }
+
+    #[test]
     fn a_document_that_contradicts_itself_or_its_name_is_refused() {
         for (from, to) in [
             (r#""id": "2026"#, r#""id": "2027"#),

@@ -185,6 +185,17 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_range_of_a_day_waits_for_another_also_if_it_is_committed() {
+        for hint in [None, Some(5)] {
+            let (found, later) = planned(&survey(hint), &Target::Day(date!(2026 - 11 - 25)));
+            assert!(
+                found.is_empty() && later.len() == 1 && later[0].starts_with(SECOND),
+                "{found:?} {later:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_gone_is_left_out_and_what_nobody_lists_is_told() {
         let mut survey = survey(Some(5));
         let (gone, _) = survey.objects.pop_first().unwrap();

@@ -27,7 +27,7 @@ pub(super) struct Report {
     pub(super) documents: Vec<String>,
     /// Objects that the sink may write again: to be looked at by another run.
     pub(super) later: Vec<String>,
-    /// Objects that the ledger does not list, or that change as fast as they are rewritten.
+    /// Objects that the ledger does not list.
     pub(super) unlisted: Vec<String>,
     /// Objects that could not be read or rewritten, and why.
     pub(super) failed: Vec<String>,

@@ -21,6 +21,7 @@ use indicatif::HumanCount;
 use model::PageviewAggregate;
 use s3_sink::Kind;
 use s3_sink::bucket::{Bucket, Listed};
+use s3_sink::format::{self, Format};
 use s3_sink::ledger::{Content as Records, Entry};
 use service::Config;
 use tokio::task::block_in_place;
@@ -276,6 +277,7 @@ impl Deep {
         if !span.is_all() {
             unproved.push(format!("minutes and records of others than {span}: they were not looked at"));
         }
+        unproved.extend(unread_columns(self.listings.keys()));
         let recount = recount::check(&lock(&self.minutes), coverage);
         let mut content = self.content.finish();
         if self.listings.is_empty() && !span.is_all() {
@@ -289,6 +291,15 @@ impl Deep {
         );
         Findings { checks: vec![content, retained, recount], looked_at, unproved }
     }
+}
+
+/// What of the objects `keys` is not read, in words: a value is in one column, and others repeat what is in it.
+fn unread_columns<'a>(mut keys: impl Iterator<Item = &'a String>) -> Option<String> {
+    keys.any(|key| format::of(key) == Some(Format::Parquet)).then(|| {
+        "the other columns of Parquet files: `event` and `offset` are read of an event, and of a count with a `record` \
+         that and `offset`"
+            .to_owned()
+    })
 }
 
 /// Whether records of some writers were lost, or dropped before the sink took charge.
@@ -306,6 +317,15 @@ mod tests {
 
     use super::super::ledger::tests::entry;
     use super::*;
+
+    #[test]
+    fn columns_that_are_not_read_are_told_where_there_are_any() {
+        let [lines, columns] = ["raw/a.ndjson.gz", "raw/b.parquet"].map(str::to_owned);
+        assert_eq!(unread_columns([&lines].into_iter()), None);
+        assert!(
+            unread_columns([&lines, &columns].into_iter()).is_some_and(|words| words.contains("`event`"))
+        );
+    }
 
     #[test]
     fn each_row_of_what_a_span_selects() {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaResult;
-use rdkafka::message::BorrowedMessage;
 use rdkafka::{Offset, TopicPartitionList};
 use service::Config;
 use service::config::GroupProtocol;
@@ -67,10 +66,9 @@ impl Group {
         Ok(Self { records: Records::new(consumer, name), topic, fence: None })
     }
 
-    /// Takes what the group and the client have to say: rebalances are noted, errors returned, one a call. A record is
-    /// no business of this queue: it is that of a partition whose records were not taken over in time.
-    pub(crate) fn hear(&self) -> Option<KafkaResult<BorrowedMessage<'_>>> {
-        self.records.consumer().poll(Duration::ZERO)
+    /// Takes what the group and the client have to say: see [`Records::hear`].
+    pub(crate) fn hear(&self) -> Option<KafkaResult<i32>> {
+        self.records.hear()
     }
 
     /// Waits for records, and hands on those that are here: see [`Records::read`].

@@ -12,7 +12,6 @@ use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, RebalanceProtocol,
 };
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset};
@@ -72,10 +71,9 @@ impl Consumer {
         self.records.consumer()
     }
 
-    /// Takes what the group and the client have to say: rebalances are noted, errors returned, one a call. A record is
-    /// no business of this queue: it is that of the partition returned, whose records were not led elsewhere in time.
+    /// Takes what the group and the client have to say: see [`Records::hear`].
     pub(crate) fn hear(&self) -> Option<KafkaResult<i32>> {
-        Some(self.inner().poll(Duration::ZERO)?.map(|message| message.partition()))
+        self.records.hear()
     }
 
     /// Waits for records, and hands on those that are here: see [`Records::read`].

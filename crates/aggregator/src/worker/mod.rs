@@ -5,7 +5,6 @@ mod ownership;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use service::kafka::records::{Flow, PartitionError};
 use service::{Config, Shutdown, clock};
@@ -116,8 +115,7 @@ impl Worker {
     fn hear(&mut self) -> Result<(), Error> {
         loop {
             match self.group.hear() {
-                Some(Ok(message)) => {
-                    let partition = message.partition();
+                Some(Ok(partition)) => {
                     tracing::warn!(partition, "a record came the wrong way: restoring");
                     self.restore_later(partition);
                 }

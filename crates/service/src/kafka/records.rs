@@ -18,7 +18,8 @@ use std::time::Duration;
 use model::EpochMillis;
 use rdkafka::bindings::{self, rd_kafka_message_t, rd_kafka_queue_t, rd_kafka_t};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::headers::{Header, native_headers};
@@ -74,6 +75,13 @@ impl<C: ConsumerContext> Records<C> {
     /// The consumer itself, for everything but its records.
     pub const fn consumer(&self) -> &BaseConsumer<C> {
         &self.consumer
+    }
+
+    /// Takes what the group and the client have to say: rebalances are noted, errors returned, one a call. A record is no
+    /// business of this queue: it is gone, and was one of the partition returned, whose records were not led here in time.
+    #[must_use]
+    pub fn hear(&self) -> Option<KafkaResult<i32>> {
+        Some(self.consumer.poll(Duration::ZERO)?.map(|message| message.partition()))
     }
 
     /// Leads the records of `partitions` here instead of to the consumer's main queue: before they are assigned, and

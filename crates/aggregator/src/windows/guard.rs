@@ -6,7 +6,7 @@ use model::{EpochMillis, EpochSeconds};
 
 /// On top of the setting: the HTTP check runs a little before the record gets its timestamp, and on another clock.
 /// What one of our own services let in must never become a dead letter.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// Refuses events too far ahead of their record. Both times are in the record, so a replay decides the same; for as
 /// long as records are replayed that an earlier setting decided about, it goes on deciding about them.

@@ -13,6 +13,6 @@ mod valve;
 pub use event::{Event, Identities, Identity};
 pub use fate::Fate;
 pub use flush::Flush;
-pub use guard::Guard;
+pub use guard::{CLOCK_TOLERANCE, Guard};
 pub use partition::{Limits, LogBounds, PartitionWindows, Restored};
 pub use valve::{Ids, Memory, to_relieve};

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use aggregator::windows::CLOCK_TOLERANCE;
 use model::{EpochSeconds, Window};
 use s3_sink::ledger::{Content, Entry};
 
 use crate::span::Span;
 use crate::verdict::Misused;
-
-/// An event may be ahead of its record by `pipeline.max_future_skew` and, as the aggregator allows, by this.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// What has to be read for a span of minutes.
 #[derive(Debug, Clone, Copy)]

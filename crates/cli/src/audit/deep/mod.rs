@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aggregator::windows::CLOCK_TOLERANCE;
 use indicatif::HumanCount;
 use model::PageviewAggregate;
 use s3_sink::Kind;
@@ -37,9 +38,6 @@ use content::{Content, ContentCheck, Listing};
 use fingerprint::Fingerprints;
 use recount::Coverage;
 use retained::{Held, Ranges};
-
-/// An event may be ahead of its record by the setting and, as the aggregator allows, by this; and so may clocks differ.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// What a deep audit found.
 pub(super) struct Findings {
@@ -71,6 +69,7 @@ pub(super) async fn audit(
     is_settled: bool,
     is_same_topic: bool,
 ) -> anyhow::Result<Findings> {
+    // An event may be ahead of its record by so much, and so may clocks differ.
     let margin = config.pipeline.max_future_skew + CLOCK_TOLERANCE;
     let mut deep = Deep::of(snapshot, span, margin, is_same_topic);
     let (dead_letters, others): (Vec<_>, Vec<_>) = deep

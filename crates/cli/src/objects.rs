@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 
 use crate::progress::Progress;
 
+/// How many documents of a ledger are read at a time.
+const DOCUMENTS: usize = 32;
 /// How many objects are read at a time, at most.
 const READS: usize = 16;
 /// How many KiB of objects are in memory at a time: a larger object is read alone.
@@ -144,6 +146,24 @@ async fn found(bucket: &Bucket, key: &str) -> Result<Result<Found, Unread>, buck
         Err(error) if matches!(error.kind, Kind::Denied | Kind::Other) => Ok(Err(Unread::Refused(error))),
         Err(error) => Err(error),
     }
+}
+
+/// The documents of the ledger under `keys`, whole and in any order; those that are gone are left out.
+pub(crate) async fn documents(
+    bucket: &Bucket,
+    what: &str,
+    keys: Vec<String>,
+) -> anyhow::Result<impl Iterator<Item = (String, Bytes)> + use<>> {
+    let (count, mut progress) = (keys.len() as u64, Progress::new(keys.len() as u64));
+    let get = async |key: String| get(bucket, &key).await.map(|json| (key, json));
+    let mut answers = stream::iter(keys).map(get).buffer_unordered(DOCUMENTS);
+    let (mut documents, mut read) = (Vec::new(), 0);
+    while let Some((key, json)) = answers.try_next().await? {
+        documents.extend(json.map(|json| (key, json)));
+        read += 1;
+        progress.update(read, || format!("ledger of {what}: {read} of {count} documents"));
+    }
+    Ok(documents.into_iter())
 }
 
 /// Tries again for a while what may succeed by itself.

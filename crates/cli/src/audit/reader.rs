@@ -2,19 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_sink::bucket::Bucket;
 use s3_sink::{Kind, forgotten, object_name};
 
 use super::forgotten::Register;
 use super::inventory::FOLDERS;
 use super::ledger::{Document, TopicLedger};
-use crate::objects;
-use crate::progress::Progress;
-
-/// How many documents are read at a time.
-const READS: usize = 32;
+use crate::objects::{self, documents};
 
 /// Remembers what it has read, so that looking again reads only what is new.
 pub(super) struct Reader {
@@ -62,22 +56,4 @@ impl Reader {
         }
         Ok(found)
     }
-}
-
-/// The documents of the ledger under `keys`, in any order.
-async fn documents(
-    bucket: &Bucket,
-    what: &str,
-    keys: Vec<String>,
-) -> anyhow::Result<impl Iterator<Item = (String, Bytes)> + use<>> {
-    let (count, mut progress) = (keys.len() as u64, Progress::new(keys.len() as u64));
-    let get = async |key: String| objects::get(bucket, &key).await.map(|json| (key, json));
-    let mut answers = stream::iter(keys).map(get).buffer_unordered(READS);
-    let (mut documents, mut read) = (Vec::new(), 0);
-    while let Some((key, json)) = answers.try_next().await? {
-        documents.extend(json.map(|json| (key, json)));
-        read += 1;
-        progress.update(read, || format!("ledger of {what}: {read} of {count} documents"));
-    }
-    Ok(documents.into_iter())
 }

@@ -14,13 +14,10 @@ use crate::objects::{self, persistently};
 /// # Errors
 /// When S3 does not answer, or a document cannot be read.
 pub(super) async fn read(bucket: &Bucket) -> anyhow::Result<Vec<Forgotten>> {
-    let mut documents = Vec::new();
-    for listed in objects::list(bucket, forgotten::prefix()).await? {
-        if let Some(json) = objects::get(bucket, &listed.key).await? {
-            documents.push(Forgotten::parse(&listed.key, &json)?);
-        }
-    }
-    Ok(documents)
+    let listed = objects::list(bucket, forgotten::prefix()).await?;
+    let keys = listed.into_iter().map(|object| object.key).collect();
+    let documents = objects::documents(bucket, "what was forgotten", keys).await?;
+    Ok(documents.map(|(key, json)| Forgotten::parse(&key, &json)).collect::<Result<_, _>>()?)
 }
 
 /// What the document `id` says is left of the object `key`: what an object holds whose metadata names it.

@@ -51,11 +51,26 @@ pub(super) struct Content {
 }
 
 impl Listing {
+    /// Whether its records are events.
+    pub(super) fn has_events(&self) -> bool {
+        self.kind == Kind::Raw && self.is_own()
+    }
+
     /// Whether its records are counts.
     pub(super) fn has_counts(&self) -> bool {
-        let folder = self.kind.folder().filter(|_| matches!(self.kind, Kind::Aggregates | Kind::Late));
-        let rest = folder.and_then(|folder| self.object.key.strip_prefix(folder));
+        matches!(self.kind, Kind::Aggregates | Kind::Late) && self.is_own()
+    }
+
+    /// Whether they are in the writer's own format, and no dead letters.
+    fn is_own(&self) -> bool {
+        let rest = self.kind.folder().and_then(|folder| self.object.key.strip_prefix(folder));
         rest.is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// How many events were taken out of it, going by the document that `content` names.
+    pub(super) fn taken_out(&self, content: &Content) -> u64 {
+        let left = self.said(content.forgotten.as_deref()).filter(|_| self.has_events());
+        left.map_or(0, |left| self.object.records.saturating_sub(left.records))
     }
 
     /// What it has to hold if its metadata names the document `forgotten`: one that was written and not yet carried out
@@ -302,6 +317,16 @@ pub(super) mod tests {
             holds("bb\nccc\n", None)[0].contains("it holds 2 records, not 3"),
             "no document explains that"
         );
+        let read_as = |kind, folder: &str, document: Option<&str>| {
+            let object = Object { key: format!("{folder}/x.ndjson"), ..listing.object.clone() };
+            let listing = Listing { kind, object, ..listing.clone() };
+            let mut content = read(&listing, "bb\nccc\n", &Fingerprints::default());
+            content.forgotten = document.map(str::to_owned);
+            listing.taken_out(&content)
+        };
+        assert_eq!(read_as(Kind::Raw, "raw", Some("done")), 1);
+        assert_eq!(read_as(Kind::Raw, "raw", None), 0, "what was planned is not out");
+        assert_eq!(read_as(Kind::Raw, "dead-letter/raw", Some("done")), 0, "they were never counted");
         assert!(holds("bb\nccc\n", Some("other"))[0].contains("ledger/forgotten/other.json"));
     }
 

@@ -58,6 +58,8 @@ struct Deep {
     /// Whether every object of events, and every other one, could be read.
     has_events: bool,
     has_counts: bool,
+    /// Events that were counted and taken out of the objects since.
+    taken_out: u64,
 }
 
 /// Reads what `snapshot` has within `span`, and what the topics hold of it, if they are those that the ledger is of.
@@ -126,7 +128,7 @@ impl Deep {
     /// Everything that is to be looked at.
     fn of(snapshot: &Snapshot, span: Span, margin: Duration, is_same_topic: bool) -> Self {
         let (mut listings, mut ranges) = (BTreeMap::new(), Ranges::default());
-        let (mut has_events, mut has_counts) = (true, true);
+        let (mut has_events, mut has_counts, mut taken_out) = (true, true, 0);
         for ledger in &snapshot.ledgers {
             let kind = ledger.kind;
             for entry in ledger.entries().filter(|entry| selects(&span, kind, entry, margin)) {
@@ -153,7 +155,11 @@ impl Deep {
                     let is_there = snapshot.objects.contains_key(&object.key);
                     if !is_there {
                         ranges.add(&listing, None);
-                        *(if kind == Kind::Raw { &mut has_events } else { &mut has_counts }) = false;
+                        if listing.has_events() && snapshot.register.is_deleted(&object.key) {
+                            taken_out += object.records;
+                        } else {
+                            *(if kind == Kind::Raw { &mut has_events } else { &mut has_counts }) = false;
+                        }
                     }
                     listings.insert(object.key.clone(), listing);
                 }
@@ -167,6 +173,7 @@ impl Deep {
             ranges,
             has_events,
             has_counts,
+            taken_out,
         }
     }
 
@@ -235,6 +242,7 @@ impl Deep {
         let Some(listing) = self.listings.get(key) else { return };
         self.content.add(listing, &content);
         self.ranges.add(listing, content.as_ref().ok());
+        self.taken_out += content.as_ref().map_or(0, |content| listing.taken_out(content));
         if content.is_err() {
             *(if listing.kind == Kind::Raw { &mut self.has_events } else { &mut self.has_counts }) = false;
         }
@@ -253,7 +261,7 @@ impl Deep {
             is_settled,
             has_events: self.has_events && !lacks_records(ledgers, |kind| kind == Kind::Raw),
             has_counts: self.has_counts && !lacks_records(ledgers, |kind| kind != Kind::Raw),
-            forgotten: snapshot.register.records(),
+            taken_out: self.taken_out,
         };
         let retained = self.ranges.check(held, name);
         let mut unproved = Vec::new();

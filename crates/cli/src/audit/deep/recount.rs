@@ -17,8 +17,8 @@ pub(super) struct Coverage {
     pub(super) has_events: bool,
     /// Whether every row and dead letter was there.
     pub(super) has_counts: bool,
-    /// How many records were forgotten on purpose: they were counted, and their events may be gone.
-    pub(super) forgotten: u64,
+    /// How many of the events that are looked at were forgotten on purpose: they were counted, and are gone.
+    pub(super) taken_out: u64,
 }
 
 /// One way in which counts are wrong.
@@ -81,7 +81,7 @@ pub(super) fn check(minutes: &Minutes, coverage: Coverage) -> Check {
     few.tell(&mut check, status(coverage.has_counts), "events that were not counted", |tally| {
         format!("{} counted, of {} different events", tally.counted, tally.distinct)
     });
-    let is_forgotten = many.events <= coverage.forgotten;
+    let is_forgotten = many.events <= coverage.taken_out;
     if !is_forgotten {
         many.tell(&mut check, status(coverage.has_events), "counted that are no events in raw/", |tally| {
             format!("{} counted, of {} events", tally.counted_within, tally.events)
@@ -105,9 +105,9 @@ pub(super) fn check(minutes: &Minutes, coverage: Coverage) -> Check {
     );
     if is_forgotten && many.events > 0 {
         check.compared += &format!(
-            "; {} more counted than there are events, where {} records were forgotten",
+            "; {} more counted than there are events, of which {} were forgotten",
             HumanCount(many.events),
-            HumanCount(coverage.forgotten)
+            HumanCount(coverage.taken_out)
         );
     }
     check.numbers.extend([
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    const WHOLE: Coverage = Coverage { is_settled: true, has_events: true, has_counts: true, forgotten: 0 };
+    const WHOLE: Coverage = Coverage { is_settled: true, has_events: true, has_counts: true, taken_out: 0 };
 
     fn minutes(tallies: &[Tally]) -> Minutes {
         let mut minutes = Minutes::default();
@@ -194,12 +194,12 @@ mod tests {
             (Coverage { is_settled: false, ..WHOLE }, Status::NotProvable, Status::NotProvable),
             (Coverage { has_events: false, ..WHOLE }, Status::Violated, Status::NotProvable),
             (Coverage { has_counts: false, ..WHOLE }, Status::NotProvable, Status::Violated),
-            (Coverage { forgotten: 1, ..WHOLE }, Status::Violated, Status::Ok),
+            (Coverage { taken_out: 1, ..WHOLE }, Status::Violated, Status::Ok),
         ] {
             assert_eq!((check(&few, coverage).status, check(&many, coverage).status), (of_few, of_many));
         }
         let two_more = minutes(&[tally(5, 7, 5)]);
-        assert_eq!(check(&two_more, Coverage { forgotten: 1, ..WHOLE }).status, Status::Violated);
+        assert_eq!(check(&two_more, Coverage { taken_out: 1, ..WHOLE }).status, Status::Violated);
     }
 
     #[test]

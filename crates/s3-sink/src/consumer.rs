@@ -12,7 +12,7 @@ use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, RebalanceProtocol,
 };
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset};
 use service::kafka::cluster;
@@ -133,12 +133,15 @@ impl Consumer {
         Ok(partitions.iter().map(hint).collect())
     }
 
-    /// Where the partition was read up to, control records included; `None` if nothing was read since the last seek.
-    pub(crate) fn position(&self, partition: i32) -> Option<i64> {
-        match self.inner().position().ok()?.find_partition(&self.topic, partition)?.offset() {
-            Offset::Offset(offset) => Some(offset),
+    /// Where each partition was read up to, control records included; not those of which nothing was read since the last
+    /// seek.
+    pub(crate) fn positions(&self) -> BTreeMap<i32, i64> {
+        let Ok(list) = self.inner().position() else { return BTreeMap::new() };
+        let position = |element: &TopicPartitionListElem<'_>| match element.offset() {
+            Offset::Offset(offset) => Some((element.partition(), offset)),
             _ => None,
-        }
+        };
+        list.elements().iter().filter_map(position).collect()
     }
 
     /// Delivers the partition from `offset` on, and nothing that was fetched before. Resumed first: a seek forgets what

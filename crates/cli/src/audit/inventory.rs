@@ -18,7 +18,7 @@ pub(super) const FOLDERS: [&str; 4] = ["raw/", "aggregates/", "late/", "dead-let
 enum Missing {
     /// The last range of its partition is fixed, and its objects are on their way.
     InFlight,
-    /// Its range was completed, so it was there once.
+    /// Its range was completed, so it was there once; or nobody could write it any more.
     Gone,
 }
 

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use model::dead_letter;
 use rdkafka::message::{Header, OwnedHeaders};
 use s3_sink::envelope::{Envelope, HeaderField};
+use serde::Serialize;
 
 use crate::transaction::Outgoing;
 
@@ -31,7 +32,8 @@ pub(super) struct Letter {
 }
 
 /// Why a dead letter stays where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Left {
     /// It was too large for Kafka, so that only its beginning is here. All of it is in raw/.
     Cut,
@@ -44,13 +46,6 @@ impl Left {
         match self {
             Self::Cut => "only their beginning was kept, all of them is in raw/",
             Self::Foreign => "they did not come from the topic of events",
-        }
-    }
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Cut => "cut",
-            Self::Foreign => "foreign",
         }
     }
 }

@@ -16,11 +16,9 @@ pub(super) struct Report {
     by_reason: BTreeMap<String, u64>,
     /// Those that the command has answered with an empty line.
     dropped: u64,
-    left: BTreeMap<&'static str, u64>,
+    left: BTreeMap<Left, u64>,
     /// Objects that are no longer there.
     pub(super) gone: Vec<String>,
-    #[serde(skip)]
-    why: BTreeMap<Left, u64>,
 }
 
 impl Report {
@@ -30,8 +28,7 @@ impl Report {
 
     /// A dead letter stays.
     pub(super) fn leave(&mut self, left: Left) {
-        *self.left.entry(left.name()).or_default() += 1;
-        *self.why.entry(left).or_default() += 1;
+        *self.left.entry(left).or_default() += 1;
     }
 
     /// A transaction was committed, of dead letters with these reasons.
@@ -62,7 +59,7 @@ impl Report {
         if self.dropped > 0 {
             let _ = write!(text, "\nleft out by the command: {}", HumanCount(self.dropped));
         }
-        for (left, count) in &self.why {
+        for (left, count) in &self.left {
             let _ = write!(text, "\nnot sent: {}, as {}", HumanCount(*count), left.words());
         }
         for key in &self.gone {

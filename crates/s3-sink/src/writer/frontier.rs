@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use service::clock;
 
-use super::{Ended, LONGEST_ROUND, PAUSE, TICK, Writer};
+use super::{Ended, PAUSE, TICK, Writer};
 use crate::assigned::{Assigned, Seek};
 use crate::frontier::Found;
 use crate::hint::Hint;
@@ -28,16 +28,17 @@ impl Writer {
     /// Seeks where planners want to read. A partition that was just assigned may not be ready for it, and one whose
     /// position left the log never is: that is assigned to the consumer anew.
     pub(super) fn seek(&mut self, now: Instant) {
-        for (number, assigned) in &mut self.assigned {
-            if clock::monotonic() - now >= LONGEST_ROUND {
+        for number in self.numbers() {
+            if self.is_late(now) {
                 return;
             }
+            let Some(assigned) = self.assigned.get_mut(&number) else { continue };
             let Some(Seek { from, failures, .. }) = assigned.seek.filter(|seek| seek.at <= now) else {
                 continue;
             };
             let done = match failures {
-                0..SEEKS => self.consumer.read_from(*number, from),
-                _ => self.consumer.start_at(*number, from),
+                0..SEEKS => self.consumer.read_from(number, from),
+                _ => self.consumer.start_at(number, from),
             };
             assigned.seek = match done {
                 Ok(()) => {

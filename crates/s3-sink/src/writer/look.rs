@@ -17,13 +17,13 @@ impl Writer {
             (false, true) => None,
         };
         self.surroundings.kafka.set(self.kind, kafka.map(str::to_owned));
-        let failed = self.consumer.failed_commits();
+        let (failed, positions) = (self.consumer.failed_commits(), self.consumer.positions());
         for (number, assigned) in &mut self.assigned {
             if failed.contains(number) {
                 assigned.committed = None;
             }
             // A control record of before a seek can move the position for a moment: what it stays at is true.
-            let position = self.consumer.position(*number);
+            let position = positions.get(number).copied();
             let stays = std::mem::replace(&mut assigned.stood, position) == position;
             if let Some(hint) = assigned.uncommitted(position.filter(|_| stays)) {
                 assigned.committed = self.consumer.commit(*number, hint).is_ok().then_some(hint);

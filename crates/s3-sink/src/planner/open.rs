@@ -123,6 +123,7 @@ impl Open {
     }
 
     fn push(&mut self, record: &Record<'_>) {
+        // An encoder routes it again: counts are few, and of events nothing has to be known here.
         if matches!(self.kind, Kind::Aggregates | Kind::Late) {
             self.days.insert(self.router.route(record).slot());
         }

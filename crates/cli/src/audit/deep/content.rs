@@ -317,16 +317,15 @@ pub(super) mod tests {
             holds("bb\nccc\n", None)[0].contains("it holds 2 records, not 3"),
             "no document explains that"
         );
-        let read_as = |kind, folder: &str, document: Option<&str>| {
+        let taken_out = |kind, folder: &str, document: Option<&str>| {
             let object = Object { key: format!("{folder}/x.ndjson"), ..listing.object.clone() };
-            let listing = Listing { kind, object, ..listing.clone() };
             let mut content = read(&listing, "bb\nccc\n", &Fingerprints::default());
             content.forgotten = document.map(str::to_owned);
-            listing.taken_out(&content)
+            Listing { kind, object, ..listing.clone() }.taken_out(&content)
         };
-        assert_eq!(read_as(Kind::Raw, "raw", Some("done")), 1);
-        assert_eq!(read_as(Kind::Raw, "raw", None), 0, "what was planned is not out");
-        assert_eq!(read_as(Kind::Raw, "dead-letter/raw", Some("done")), 0, "they were never counted");
+        assert_eq!(taken_out(Kind::Raw, "raw", Some("done")), 1);
+        assert_eq!(taken_out(Kind::Raw, "raw", None), 0, "what was planned is not out");
+        assert_eq!(taken_out(Kind::Raw, "dead-letter/raw", Some("done")), 0, "they were never counted");
         assert!(holds("bb\nccc\n", Some("other"))[0].contains("ledger/forgotten/other.json"));
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Bytes handed to librdkafka and not answered by Kafka, over all requests.
+/// Bytes held for requests, over all of them, and the most that may be.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: u64,
@@ -26,13 +26,27 @@ impl Budget {
 
     /// Takes `bytes` if they fit.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reservation> {
-        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
-        Some(Reservation { budget: Arc::clone(self), bytes })
+        let mut reservation = Reservation { budget: Arc::clone(self), bytes: 0 };
+        reservation.grow(bytes).then_some(reservation)
+    }
+
+    /// Whether `bytes` would fit now.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        self.used().checked_add(bytes).is_some_and(|sum| sum <= self.limit)
     }
 
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl Reservation {
+    /// Takes `bytes` more, if they fit.
+    pub(crate) fn grow(&mut self, bytes: u64) -> bool {
+        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.budget.limit);
+        let grown = self.budget.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
+        self.bytes += if grown { bytes } else { 0 };
+        grown
     }
 }
 
@@ -42,8 +56,8 @@ impl Drop for Reservation {
     }
 }
 
-/// The events of one request, shared by their deliveries. It lives until Kafka has answered for the last of them, also
-/// when nobody waits any more, and holds their bytes that long.
+/// The events of one request that Kafka has not answered for. It holds their bytes until it has, also when nobody waits
+/// any more.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     remaining: AtomicUsize,
@@ -54,33 +68,22 @@ pub(crate) struct Countdown {
     _bytes: Reservation,
 }
 
-/// One event of a request; made for each before it is handed over.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) request: Arc<Countdown>,
-    pub(crate) index: usize,
-}
-
 impl Countdown {
-    pub(crate) fn new(events: usize, bytes: Reservation) -> Arc<Self> {
+    pub(crate) fn new(events: usize, bytes: Reservation) -> Self {
         let stored = (0..events.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self {
-            remaining: AtomicUsize::new(events),
-            stored,
-            events,
-            done: Notify::new(),
-            _bytes: bytes,
-        })
+        Self { remaining: AtomicUsize::new(events), stored, events, done: Notify::new(), _bytes: bytes }
     }
 
-    /// Kafka has answered for event `index`, or will never be asked.
-    pub(crate) fn settle(&self, index: usize, is_stored: bool) {
+    /// Kafka has answered for event `index`, or will never be asked. Returns whether it was the last one.
+    pub(crate) fn settle(&self, index: usize, is_stored: bool) -> bool {
         if is_stored {
             self.stored[index / 64].fetch_or(1 << (index % 64), Ordering::Relaxed);
         }
-        if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let is_last = self.remaining.fetch_sub(1, Ordering::AcqRel) == 1;
+        if is_last {
             self.done.notify_one();
         }
+        is_last
     }
 
     /// Returns once all events are settled.
@@ -109,23 +112,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_budget_is_given_back_when_the_last_delivery_is_settled() {
+    fn a_budget_is_never_overdrawn_and_given_back() {
         let budget = Budget::new(100);
-        let request = Countdown::new(1, budget.reserve(60).unwrap());
-        let delivery = Delivery { request: Arc::clone(&request), index: 0 };
-        assert!(budget.reserve(41).is_none());
-        drop(request);
-        assert_eq!(budget.used(), 60, "an event in flight holds its bytes when nobody waits for it");
-        delivery.request.settle(delivery.index, true);
-        drop(delivery);
+        let mut first = budget.reserve(60).unwrap();
+        assert!(budget.reserve(41).is_none() && budget.reserve(u64::MAX).is_none());
+        assert!(first.grow(40) && !first.grow(1));
+        assert!(!budget.has_room(1));
+        drop(first);
         assert_eq!(budget.used(), 0);
-        assert!(budget.reserve(u64::MAX).is_none());
     }
 
     #[tokio::test]
     async fn a_request_wakes_when_all_its_events_are_settled_and_knows_which_are_stored() {
         let budget = Budget::new(1);
-        let request = Countdown::new(130, budget.reserve(1).unwrap());
+        let request = Arc::new(Countdown::new(130, budget.reserve(1).unwrap()));
         let waiting = tokio::spawn({
             let request = Arc::clone(&request);
             async move { request.wait().await }
@@ -134,7 +134,7 @@ mod tests {
         tokio::task::yield_now().await;
         for index in (0..130).rev() {
             assert!(!waiting.is_finished());
-            request.settle(index, index != 65);
+            assert_eq!(request.settle(index, index != 65), index == 0);
             tokio::task::yield_now().await;
         }
         waiting.await.unwrap();

@@ -1,20 +1,31 @@
 //! HTTP in: accepted means durable.
 //!
 //! ```text
-//! POST -> routes -> request (pure: bytes -> events, or a problem) -> delivery -> librdkafka -> all in-sync replicas
-//!            ^                                                         |                             |
-//!            +-- 202, or 503 after the delivery timeout <-- one wake-up a request <-- acknowledgements
+//! POST -> observe -> routes -> body -> request (pure) -> handover -> librdkafka -> all in-sync replicas
+//!            |         ^  ^       |        +-- a problem     ^                            |
+//!       access_log     |  +-------+-- decode (pure)      producer's budget                |
+//!                      +-- 202, or 503 after the delivery timeout <- delivery <- acknowledgements
 //! ```
 //! A 202 is sent only after every event of the request is acknowledged by all in-sync replicas. A 503 means *perhaps
 //! stored*: it tells which events of the batch are known to be.
 
-mod delivery;
-pub mod metrics;
-mod problem;
-mod producer;
-pub mod request;
-mod routes;
 mod server;
+
+mod access_log;
+pub mod metrics;
+mod observe;
+
+mod routes;
+
+mod body;
+mod decode;
+pub mod headers;
+mod problem;
+pub mod request;
+
+mod delivery;
+mod handover;
+mod producer;
 
 use anyhow::Context as _;
 use service::Process;

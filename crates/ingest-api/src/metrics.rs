@@ -1,17 +1,26 @@
 //! Every metric of ingest-api.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use model::Reason;
-use rdkafka::error::KafkaError;
+use rdkafka::error::RDKafkaErrorCode;
 
 const PRODUCED: &str = "pageviews_produced_total";
 const REJECTED: &str = "pageviews_rejected_total";
 const DELIVERY_FAILURES: &str = "pageviews_delivery_failures_total";
+const DELIVERY_SECONDS: &str = "pageviews_delivery_duration_seconds";
 const REQUESTS: &str = "http_requests_total";
 const REQUEST_SECONDS: &str = "http_request_duration_seconds";
 const IN_FLIGHT: &str = "ingest_in_flight_bytes";
+const READING: &str = "ingest_reading_bytes";
+const QUEUE_MESSAGES: &str = "kafka_producer_queue_messages";
+const QUEUE_BYTES: &str = "kafka_producer_queue_bytes";
+const BROKER_UP: &str = "kafka_broker_up";
+const UNLOGGED: &str = "http_access_log_dropped_total";
 
 /// Registers what each metric means.
 pub(crate) fn describe() {
@@ -24,17 +33,149 @@ pub(crate) fn describe() {
         "Faults of events in requests answered 400, by reason: what clients get wrong"
     );
     describe_counter!(DELIVERY_FAILURES, "Events that Kafka refused, by error: each made its request a 503");
+    describe_histogram!(
+        DELIVERY_SECONDS,
+        "Time from handing a request's events to Kafka's client until all are acknowledged, in seconds"
+    );
     describe_counter!(REQUESTS, "Requests, by route and status");
     describe_histogram!(REQUEST_SECONDS, "Time from a request's head to its answer in seconds, by route");
     describe_gauge!(
         IN_FLIGHT,
         "Bytes handed to Kafka and not acknowledged yet, bounded by ingest.max_in_flight_bytes"
     );
+    describe_gauge!(
+        READING,
+        "Bytes of bodies that are being read, bounded by ingest.max_in_flight_bytes too"
+    );
+    describe_gauge!(QUEUE_MESSAGES, "Events in the queue of Kafka's client, or sent and not acknowledged");
+    describe_gauge!(QUEUE_BYTES, "Bytes of those events");
+    describe_gauge!(BROKER_UP, "Whether the client is connected to a broker, by the broker's id: 1 or 0");
+    describe_counter!(
+        UNLOGGED,
+        "Requests that were to be logged and were not, since their log lines were not written fast enough"
+    );
 }
 
-/// Events answered 202.
-pub(crate) fn produced(endpoint: &'static str, events: usize) {
-    counter!(PRODUCED, "endpoint" => endpoint).increment(events as u64);
+/// An endpoint that takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Single,
+    Batch,
+}
+
+/// A route as a label: few values, whatever paths clients invent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    Single,
+    Batch,
+    Metrics,
+    Actuator,
+    Other,
+}
+
+impl Route {
+    const ALL: [Self; 5] = [Self::Single, Self::Batch, Self::Metrics, Self::Actuator, Self::Other];
+
+    pub(crate) fn of(path: &str) -> Self {
+        match path {
+            "/api/pageviews" => Self::Single,
+            "/api/pageviews/batch" => Self::Batch,
+            "/metrics" => Self::Metrics,
+            path if path.starts_with("/actuator/") => Self::Actuator,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether events are posted to it.
+    pub(crate) const fn is_api(self) -> bool {
+        matches!(self, Self::Single | Self::Batch)
+    }
+
+    /// Whether it is asked again and again by whoever watches the process.
+    pub(crate) const fn is_management(self) -> bool {
+        matches!(self, Self::Metrics | Self::Actuator)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Single => "/api/pageviews",
+            Self::Batch => "/api/pageviews/batch",
+            Self::Metrics => "/metrics",
+            Self::Actuator => "/actuator",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The metrics of the hot path, looked up once.
+#[derive(Clone)]
+pub(crate) struct Handles {
+    single: Counter,
+    batch: Counter,
+    delivery: Histogram,
+}
+
+impl Handles {
+    pub(crate) fn new() -> Self {
+        Self {
+            single: counter!(PRODUCED, "endpoint" => "single"),
+            batch: counter!(PRODUCED, "endpoint" => "batch"),
+            delivery: histogram!(DELIVERY_SECONDS),
+        }
+    }
+
+    /// Events answered 202.
+    pub(crate) fn produced(&self, endpoint: Endpoint, events: usize) {
+        let counter = match endpoint {
+            Endpoint::Single => &self.single,
+            Endpoint::Batch => &self.batch,
+        };
+        counter.increment(events as u64);
+    }
+
+    /// Kafka has answered for a request's events.
+    pub(crate) fn delivered(&self, took: Duration) {
+        self.delivery.record(took.as_secs_f64());
+    }
+}
+
+/// Counts requests; one for each worker thread.
+pub(crate) struct Requests {
+    /// For each of [`Route::ALL`].
+    routes: [RouteHandles; Route::ALL.len()],
+}
+
+struct RouteHandles {
+    route: &'static str,
+    seconds: Histogram,
+    /// For each status that was answered: a handful.
+    answers: RefCell<Vec<(u16, Counter)>>,
+}
+
+impl Requests {
+    pub(crate) fn new() -> Self {
+        let handles = |route: Route| RouteHandles {
+            route: route.name(),
+            seconds: histogram!(REQUEST_SECONDS, "route" => route.name()),
+            answers: RefCell::default(),
+        };
+        Self { routes: Route::ALL.map(handles) }
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, route: Route, status: u16, took: Duration) {
+        let handles = &self.routes[route as usize];
+        handles.seconds.record(took.as_secs_f64());
+        let mut answers = handles.answers.borrow_mut();
+        match answers.iter().find(|(known, _)| *known == status) {
+            Some((_, counter)) => counter.increment(1),
+            None => {
+                let counter = counter!(REQUESTS, "route" => handles.route, "status" => status.to_string());
+                counter.increment(1);
+                answers.push((status, counter));
+            }
+        }
+    }
 }
 
 /// A fault of an event that was refused.
@@ -43,18 +184,28 @@ pub(crate) fn rejected(reason: Reason) {
 }
 
 /// An event that Kafka refused.
-pub(crate) fn delivery_failed(error: &KafkaError) {
-    let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
-    counter!(DELIVERY_FAILURES, "error" => code).increment(1);
+pub(crate) fn delivery_failed(error: RDKafkaErrorCode) {
+    counter!(DELIVERY_FAILURES, "error" => format!("{error:?}")).increment(1);
 }
 
-/// A request that was answered.
-pub(crate) fn request(route: &'static str, status: u16, took: Duration) {
-    counter!(REQUESTS, "route" => route, "status" => status.to_string()).increment(1);
-    histogram!(REQUEST_SECONDS, "route" => route).record(took.as_secs_f64());
+/// What the two budgets hold now.
+pub(crate) fn bytes(in_flight: u64, reading: u64) {
+    gauge!(IN_FLIGHT).set(in_flight as f64);
+    gauge!(READING).set(reading as f64);
 }
 
-/// What the budget of bytes in flight holds now.
-pub(crate) fn in_flight_bytes(bytes: u64) {
-    gauge!(IN_FLIGHT).set(bytes as f64);
+/// What the queue of Kafka's client holds.
+pub(crate) fn producer_queue(messages: u64, bytes: u64) {
+    gauge!(QUEUE_MESSAGES).set(messages as f64);
+    gauge!(QUEUE_BYTES).set(bytes as f64);
+}
+
+/// Whether a broker is connected to.
+pub(crate) fn broker(id: i32, is_up: bool) {
+    gauge!(BROKER_UP, "broker" => id.to_string()).set(if is_up { 1.0 } else { 0.0 });
+}
+
+/// A request whose log line was given up.
+pub(crate) fn unlogged() {
+    counter!(UNLOGGED).increment(1);
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use model::{FieldError, Reason};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -24,9 +24,33 @@ pub struct Problem {
     /// Of a batch that could not be acknowledged: the events that Kafka is known to have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored: Option<Vec<usize>>,
-    /// Of a path asked with another method: those it takes, for the header `Allow`.
+    /// A header that belongs to it.
     #[serde(skip)]
-    allowed: Option<&'static str>,
+    header: Option<Header>,
+}
+
+/// A header that a problem needs to be understood by programs.
+#[derive(Debug, Clone, Copy)]
+enum Header {
+    /// `Allow`: the methods that the path takes.
+    Allow(&'static str),
+    /// `Retry-After`, in seconds.
+    RetryAfter(u32),
+    /// `Accept-Encoding`: the codings that are known (RFC 9110, section 15.5.16).
+    Codings(&'static str),
+    /// `Connection: close`: what is left of the body is not read.
+    Close,
+}
+
+impl Header {
+    fn insert(self, response: &mut HttpResponseBuilder) {
+        match self {
+            Self::Allow(methods) => response.insert_header((ALLOW, methods)),
+            Self::RetryAfter(seconds) => response.insert_header((RETRY_AFTER, seconds)),
+            Self::Codings(names) => response.insert_header((ACCEPT_ENCODING, names)),
+            Self::Close => response.force_close(),
+        };
+    }
 }
 
 /// One fault of one event.
@@ -51,7 +75,7 @@ impl Serialize for Fault {
 
 impl Problem {
     fn new(status: u16, title: &'static str, detail: String) -> Self {
-        Self { status, title, detail, errors: Vec::new(), stored: None, allowed: None }
+        Self { status, title, detail, errors: Vec::new(), stored: None, header: None }
     }
 
     /// 400, or 413 where one of the events is too large.
@@ -69,11 +93,30 @@ impl Problem {
 
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
         let detail = format!("this path takes {allowed}");
-        Self { allowed: Some(allowed), ..Self::new(405, "Method Not Allowed", detail) }
+        let header = Some(Header::Allow(allowed));
+        Self { header, ..Self::new(405, "Method Not Allowed", detail) }
     }
 
     pub(crate) fn too_large(detail: String) -> Self {
         Self::new(413, "Content Too Large", detail)
+    }
+
+    /// 413 for a body of more than `limit` bytes, as sent or decompressed.
+    pub(crate) fn body_too_large(limit: usize) -> Self {
+        Self::too_large(format!(
+            "the body is too large: at most {limit} bytes are accepted, decompressed too"
+        ))
+    }
+
+    /// 408 for a body that comes too slowly; the connection is not used again.
+    pub(crate) fn timeout(detail: String) -> Self {
+        Self { header: Some(Header::Close), ..Self::new(408, "Request Timeout", detail) }
+    }
+
+    /// 415 for a coding that is not known, with those that are.
+    pub(crate) fn unsupported_coding(detail: String) -> Self {
+        let header = Some(Header::Codings("gzip, zstd"));
+        Self { header, ..Self::unsupported(detail) }
     }
 
     pub(crate) fn unsupported(detail: String) -> Self {
@@ -81,18 +124,16 @@ impl Problem {
     }
 
     pub(crate) fn unavailable(detail: String, stored: Option<Vec<usize>>) -> Self {
-        Self { stored, ..Self::new(503, "Service Unavailable", detail) }
+        let header = Some(Header::RetryAfter(1));
+        Self { stored, header, ..Self::new(503, "Service Unavailable", detail) }
     }
 
     pub(crate) fn response(&self) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json");
-        if self.status == 503 {
-            response.insert_header((RETRY_AFTER, "1"));
-        }
-        if let Some(allowed) = self.allowed {
-            response.insert_header((ALLOW, allowed));
+        if let Some(header) = self.header {
+            header.insert(&mut response);
         }
         response.body(serde_json::to_vec(self).unwrap_or_default())
     }

@@ -7,25 +7,31 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::statistics::Statistics;
 use service::kafka::{LogOnly, create, missing_topics, producer_config, wait_for_topics};
 use service::{Component, Process, Shutdown};
 use tokio::sync::watch;
 
-use crate::delivery::{Budget, Countdown, Delivery};
+use crate::delivery::{Budget, Countdown};
+use crate::handover::{Delivery, Flight, Topic};
 use crate::metrics;
 use crate::request::Event;
 
-/// What librdkafka keeps beside the bytes of an event, about.
-const OVERHEAD: usize = 128;
+/// What librdkafka and we keep beside the bytes of an event, about.
+const OVERHEAD: usize = 256;
+/// How often librdkafka tells about its queue and its brokers.
+const STATISTICS_MS: &str = "5000";
 /// The pause between two looks at the cluster.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Producer {
+    // Before the client, which it belongs to.
+    topic: Arc<Topic>,
+    name: Arc<str>,
     kafka: Arc<ThreadedProducer<Callbacks>>,
-    topic: Arc<str>,
     budget: Arc<Budget>,
     fatal: watch::Receiver<Option<FatalError>>,
 }
@@ -53,13 +59,16 @@ impl Producer {
             // Never: an expired message makes librdkafka renumber the rest under a new epoch, and those that the
             // broker already has are stored twice. The request has a deadline, the message has none.
             .set("message.timeout.ms", "0")
+            .set("statistics.interval.ms", STATISTICS_MS)
             // The budget is the bound; librdkafka's own must not be hit before it.
             .set("queue.buffering.max.messages", "0")
             .set("queue.buffering.max.kbytes", (limit / 1024 * 2).max(64 * 1024).to_string());
         let kafka: ThreadedProducer<_> = create(&client, Callbacks { fatal: sender })?;
+        let name = config.pipeline.pageviews_topic.as_str();
         let producer = Self {
+            topic: Arc::new(Topic::new(kafka.client(), name)?),
+            name: name.into(),
             kafka: Arc::new(kafka),
-            topic: config.pipeline.pageviews_topic.as_str().into(),
             budget: Budget::new(limit),
             fatal,
         };
@@ -72,24 +81,23 @@ impl Producer {
         Ok(producer)
     }
 
+    /// Whether a request whose body has so many bytes could be handed over now.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.budget.has_room(bytes as u64)
+    }
+
     /// Hands `events` to librdkafka; what returns tells when Kafka has answered for all.
-    pub(crate) fn send(&self, events: &[Event<'_>]) -> Result<Arc<Countdown>, Overloaded> {
+    pub(crate) fn send(&self, events: &[Event<'_>]) -> Result<Arc<Flight>, Overloaded> {
         let size = |event: &Event<'_>| event.value.len() + event.postcode.as_bytes().len() + OVERHEAD;
         let bytes = events.iter().map(size).sum::<usize>() as u64;
         let reservation = self.budget.reserve(bytes).ok_or(Overloaded)?;
-        metrics::in_flight_bytes(self.budget.used());
-        let request = Countdown::new(events.len(), reservation);
-        for (index, event) in events.iter().enumerate() {
-            let delivery = Box::new(Delivery { request: Arc::clone(&request), index });
-            let record = BaseRecord::with_opaque_to(&self.topic, delivery)
-                .key(event.postcode.as_bytes())
-                .payload(event.value.as_ref());
-            if let Err((error, record)) = self.kafka.send(record) {
-                metrics::delivery_failed(&error);
-                record.delivery_opaque.request.settle(index, false);
-            }
-        }
-        Ok(request)
+        let countdown = Countdown::new(events.len(), reservation);
+        Ok(Flight::start(&self.topic, events, countdown, metrics::delivery_failed))
+    }
+
+    /// Bytes handed over and not answered for.
+    pub(crate) fn in_flight_bytes(&self) -> u64 {
+        self.budget.used()
     }
 
     /// Returns when the producer has failed for good.
@@ -110,7 +118,7 @@ impl Producer {
     }
 
     fn watch_cluster(&self, health: &Component, shutdown: &Shutdown) {
-        let topics = [self.topic.as_ref()];
+        let topics = [self.name.as_ref()];
         while wait_for_topics(self.kafka.client(), &topics, health, shutdown) {
             health.up();
             while !shutdown.requested()
@@ -139,15 +147,23 @@ impl ClientContext for Callbacks {
         }
         LogOnly.error(error, reason);
     }
+
+    fn stats(&self, statistics: Statistics) {
+        metrics::producer_queue(statistics.msg_cnt, statistics.msg_size);
+        // Those with an id below zero are addresses that the brokers were found by.
+        for broker in statistics.brokers.values().filter(|broker| broker.nodeid >= 0) {
+            metrics::broker(broker.nodeid, broker.state == "UP");
+        }
+    }
 }
 
 impl ProducerContext for Callbacks {
-    type DeliveryOpaque = Box<Delivery>;
+    type DeliveryOpaque = Delivery;
 
     fn delivery(&self, result: &DeliveryResult<'_>, delivery: Self::DeliveryOpaque) {
         if let Err((error, _)) = result {
-            metrics::delivery_failed(error);
+            metrics::delivery_failed(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown));
         }
-        delivery.request.settle(delivery.index, result.is_ok());
+        delivery.settle(result.is_ok());
     }
 }

@@ -1,18 +1,25 @@
 //! The endpoints: read the body, check it, hand it to Kafka, wait, answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
-use actix_web::web::{self, Bytes, Data, Payload, ServiceConfig};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use model::Pageview;
 use service::clock;
 use service::management::{Answer, Management, PATHS};
 
-use crate::metrics;
+use crate::body;
+use crate::delivery::Budget;
+use crate::headers::{self, IdempotencyKey};
+use crate::metrics::{self, Endpoint, Handles};
 use crate::problem::Problem;
-use crate::producer::Producer;
-use crate::request::{self, Event, Limits, MAX_BATCH_BYTES};
+use crate::producer::{Overloaded, Producer};
+use crate::request::{self, Admission, Event, Limits, MAX_BATCH_BYTES};
+
+/// draft-ietf-httpapi-idempotency-key-header.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Line breaks and spaces around an event that is as large as it may be.
 const ROOM_AROUND: usize = 1024;
@@ -21,6 +28,9 @@ const ROOM_AROUND: usize = 1024;
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) producer: Producer,
+    /// For bodies that are being read.
+    pub(crate) reading: Arc<Budget>,
+    pub(crate) metrics: Handles,
     pub(crate) management: Management,
     pub(crate) limits: Limits,
     pub(crate) delivery_timeout: Duration,
@@ -53,9 +63,10 @@ async fn post_single(
     payload: Payload,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let body = read(&request, payload, Pageview::MAX_BYTES + ROOM_AROUND).await?;
-    let event = count_faults(request::single(&body, clock::now(), state.limits))?;
-    deliver(&state, "single", &[event]).await
+    let key = state.before_body(&request)?;
+    let body = body::read(&request, payload, Pageview::MAX_BYTES + ROOM_AROUND, &state.reading).await?;
+    let event = count_faults(request::single(&body, state.admission(key.as_ref())))?;
+    deliver(&state, Endpoint::Single, &[event]).await
 }
 
 async fn post_batch(
@@ -63,9 +74,10 @@ async fn post_batch(
     payload: Payload,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let body = read(&request, payload, MAX_BATCH_BYTES).await?;
-    let events = count_faults(request::batch(&body, clock::now(), state.limits))?;
-    deliver(&state, "batch", &events).await
+    let key = state.before_body(&request)?;
+    let body = body::read(&request, payload, MAX_BATCH_BYTES, &state.reading).await?;
+    let events = count_faults(request::batch(&body, state.admission(key.as_ref())))?;
+    deliver(&state, Endpoint::Batch, &events).await
 }
 
 async fn manage(request: HttpRequest, state: Data<State>) -> HttpResponse {
@@ -79,20 +91,25 @@ async fn manage(request: HttpRequest, state: Data<State>) -> HttpResponse {
         .body(body)
 }
 
-async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Bytes, Problem> {
-    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    request::check_content(header(CONTENT_TYPE), header(CONTENT_ENCODING))?;
-    let too_large =
-        || Problem::too_large(format!("the body is too large: at most {limit} bytes are accepted"));
-    let announced = header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
+impl State {
+    /// What can be refused without a look at the body is, before it is read.
+    fn before_body(&self, request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
+        let headers = request.headers();
+        headers::check_content_type(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))?;
+        if !self.producer.has_room(body::announced(request).unwrap_or(0)) {
+            return Err(overloaded());
+        }
+        headers.get(IDEMPOTENCY_KEY).map(|key| IdempotencyKey::parse(key.as_bytes())).transpose()
     }
-    match payload.to_bytes_limited(limit).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => Err(Problem::invalid(format!("the body ended early: {error}"), Vec::new())),
-        Err(_exceeded) => Err(too_large()),
+
+    fn admission<'a>(&self, idempotency_key: Option<&'a IdempotencyKey>) -> Admission<'a> {
+        Admission { now: clock::now(), limits: self.limits, idempotency_key }
     }
+}
+
+fn overloaded() -> Problem {
+    let detail = "too much is on its way to Kafka already: nothing was stored, send it again later";
+    Problem::unavailable(detail.into(), None)
 }
 
 fn count_faults<T>(result: Result<T, Problem>) -> Result<T, Problem> {
@@ -101,18 +118,15 @@ fn count_faults<T>(result: Result<T, Problem>) -> Result<T, Problem> {
 }
 
 /// 202 once Kafka has all `events`, 503 when that is not known in time.
-async fn deliver(
-    state: &State,
-    endpoint: &'static str,
-    events: &[Event<'_>],
-) -> Result<HttpResponse, Problem> {
-    let Ok(request) = state.producer.send(events) else {
-        let detail = "too much is on its way to Kafka already: nothing was stored, send it again later";
-        return Err(Problem::unavailable(detail.into(), None));
-    };
-    let answered = tokio::time::timeout(state.delivery_timeout, request.wait()).await.is_ok();
-    if answered && request.all_stored() {
-        metrics::produced(endpoint, events.len());
+async fn deliver(state: &State, endpoint: Endpoint, events: &[Event<'_>]) -> Result<HttpResponse, Problem> {
+    let sent = clock::monotonic();
+    let flight = state.producer.send(events).map_err(|Overloaded| overloaded())?;
+    let answered = tokio::time::timeout(state.delivery_timeout, flight.wait()).await.is_ok();
+    if answered {
+        state.metrics.delivered(sent.elapsed());
+    }
+    if answered && flight.all_stored() {
+        state.metrics.produced(endpoint, events.len());
         let body = format!(r#"{{"accepted":{}}}"#, events.len());
         return Ok(HttpResponse::Accepted().content_type("application/json").body(body));
     }
@@ -125,5 +139,5 @@ async fn deliver(
             state.delivery_timeout
         )
     };
-    Err(Problem::unavailable(detail, (endpoint == "batch").then(|| request.stored())))
+    Err(Problem::unavailable(detail, (endpoint == Endpoint::Batch).then(|| flight.stored())))
 }

@@ -1,19 +1,21 @@
 //! The HTTP server: its socket, its timeouts, and a stop that drops nothing.
 
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::{ServerHandle, Service as _, ServiceResponse};
-use actix_web::http::ConnectionType;
+use actix_web::dev::{ServerHandle, Service as _};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::{Context as _, anyhow};
-use service::{Process, clock};
+use service::Process;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::metrics;
+use crate::access_log::AccessLog;
+use crate::delivery::Budget;
+use crate::metrics::{self, Handles};
+use crate::observe::{Active, Observer};
 use crate::producer::Producer;
 use crate::request::Limits;
 use crate::routes::{self, State};
@@ -34,31 +36,19 @@ const UNTIL_QUIET: Duration = Duration::from_secs(2);
 
 pub(crate) struct Server {
     handle: ServerHandle,
-    requests: Arc<Requests>,
+    active: Arc<Active>,
     /// The longest time that a stop waits for clients to find another process.
     until_quiet: Duration,
-}
-
-/// Requests to the API, of which clients send more; health and metrics are asked for ever.
-#[derive(Debug, Default)]
-struct Requests {
-    begun: AtomicU64,
-    ended: AtomicU64,
-}
-
-impl Requests {
-    /// How many there were, if none is being answered.
-    fn if_idle(&self) -> Option<u64> {
-        let ended = self.ended.load(Ordering::Acquire);
-        (self.begun.load(Ordering::Acquire) == ended).then_some(ended)
-    }
 }
 
 impl Server {
     pub(crate) fn start(process: &Process, producer: &Producer) -> anyhow::Result<Self> {
         let config = &process.config;
+        let reading = Budget::new(config.ingest.max_in_flight_bytes.0);
         let state = State {
             producer: producer.clone(),
+            reading: Arc::clone(&reading),
+            metrics: Handles::new(),
             management: process.management.clone(),
             limits: Limits {
                 max_future_skew: config.pipeline.max_future_skew,
@@ -70,32 +60,23 @@ impl Server {
         let until_quiet = UNTIL_QUIET.min(after_drain / 4);
         let connections = after_drain.saturating_sub(until_quiet).saturating_sub(FLUSH);
         let listener = listen(&config.server.host, config.server.port)?;
-        let shutdown = process.shutdown.clone();
-        let requests = Arc::<Requests>::default();
-        let counter = Arc::clone(&requests);
+        let active = Arc::<Active>::default();
+        let log = AccessLog::start().context("cannot start the access log")?;
+        let log_every = config.ingest.access_log_every;
+        let (seen, shutdown) = (Arc::clone(&active), process.shutdown.clone());
         let server = HttpServer::new(move || {
-            let (shutdown, counter) = (shutdown.clone(), Arc::clone(&counter));
+            let observer = Observer::new(Arc::clone(&seen), log.clone(), log_every, shutdown.clone());
+            let observer = Rc::new(observer);
             App::new()
                 .app_data(Data::new(state.clone()))
                 .wrap_fn(move |request, service| {
-                    let (started, leaving) = (clock::monotonic(), shutdown.clone());
-                    let counted = request.path().starts_with("/api/").then(|| Arc::clone(&counter));
-                    if let Some(requests) = &counted {
-                        requests.begun.fetch_add(1, Ordering::AcqRel);
-                    }
+                    let observer = Rc::clone(&observer);
+                    let begun = observer.begin(&request);
                     let answer = service.call(request);
                     async move {
-                        let answer = answer.await;
-                        if let Some(requests) = counted {
-                            requests.ended.fetch_add(1, Ordering::AcqRel);
-                        }
-                        let mut response = answer?;
-                        if leaving.requested() {
-                            // Tells the client to open its next connection elsewhere.
-                            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-                        }
-                        metrics::request(route(&response), response.status().as_u16(), started.elapsed());
-                        Ok(response)
+                        let mut answer = answer.await?;
+                        observer.end(&begun, &mut answer);
+                        Ok(answer)
                     }
                 })
                 .configure(routes::configure)
@@ -109,7 +90,8 @@ impl Server {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(Self { handle, requests, until_quiet })
+        tokio::spawn(tell_bytes(producer.clone(), reading));
+        Ok(Self { handle, active, until_quiet })
     }
 
     /// Goes on serving for `drain_delay`, while readiness is down and load balancers look away; then accepts nothing
@@ -120,9 +102,9 @@ impl Server {
     pub(crate) async fn stop(self, drain_delay: Duration) {
         wait(drain_delay).await;
         for _ in 0..self.until_quiet.as_millis() / QUIET.as_millis() {
-            let before = self.requests.if_idle();
+            let before = self.active.if_idle();
             wait(QUIET).await;
-            if before.is_some() && self.requests.if_idle() == before {
+            if before.is_some() && self.active.if_idle() == before {
                 break;
             }
         }
@@ -135,23 +117,20 @@ impl Server {
     }
 }
 
+/// Tells what is held for requests, every second, for ever.
+async fn tell_bytes(producer: Producer, reading: Arc<Budget>) {
+    loop {
+        metrics::bytes(producer.in_flight_bytes(), reading.used());
+        wait(Duration::from_secs(1)).await;
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
-    reason = "gives load balancers and clients time, which announce nothing"
+    reason = "gives load balancers and clients time, which announce nothing; paces a gauge"
 )]
 async fn wait(time: Duration) {
     tokio::time::sleep(time).await;
-}
-
-/// The route as a label: few values, whatever paths clients invent.
-fn route<B>(response: &ServiceResponse<B>) -> &'static str {
-    match response.request().path() {
-        "/api/pageviews" => "/api/pageviews",
-        "/api/pageviews/batch" => "/api/pageviews/batch",
-        "/metrics" => "/metrics",
-        path if path.starts_with("/actuator/") => "/actuator",
-        _ => "other",
-    }
 }
 
 /// Several processes of one machine may share the port (`SO_REUSEPORT`): that is how the process stack scales.

@@ -53,6 +53,11 @@ pub fn explain(json: &[u8]) -> Vec<FieldError> {
     FIELDS.into_iter().filter_map(|field| fault(field, &fields)).collect()
 }
 
+/// The known fields of the object `json` with their values as written; `None` if it is no object.
+pub(crate) fn known_fields(json: &[u8]) -> Option<Vec<(&'static str, &RawValue)>> {
+    serde_json::Deserializer::from_slice(json).deserialize_map(KnownFields).ok()
+}
+
 fn whole(reason: Reason, detail: String) -> Vec<FieldError> {
     vec![FieldError { field: "", reason, detail }]
 }

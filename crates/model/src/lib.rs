@@ -29,8 +29,9 @@ pub mod window;
 
 pub use aggregate::PageviewAggregate;
 pub use explain::{FieldError, explain};
-pub use pageview::{Pageview, one_line};
+pub use pageview::{Pageview, one_line, with_event_id};
 pub use postcode::Postcode;
 pub use reason::Reason;
+pub use scan::Scanned;
 pub use time::{EpochMillis, EpochSeconds};
 pub use window::Window;

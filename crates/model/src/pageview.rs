@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::explain::explain;
-use crate::scan::scan;
+use crate::explain::{explain, known_fields};
+use crate::scan::{Scanned, scan, scan_first};
 use crate::{EpochMillis, EpochSeconds, Postcode, Reason, Window};
 
 /// A valid pageview. Unknown fields are allowed and ignored here; they stay in the record's value.
@@ -43,6 +44,13 @@ impl<'a> Pageview<'a> {
             return Err(Reason::TooLarge);
         }
         scan(json).map_or_else(|| parse_slowly(json), Ok)
+    }
+
+    /// The event that `bytes` start with, whatever follows it, if it is one of the usual shape: a flat object without
+    /// escapes. `None` says nothing about it: find its end, and ask [`Pageview::parse`].
+    #[must_use]
+    pub fn parse_first(bytes: &'a [u8]) -> Option<Scanned<'a>> {
+        scan_first(bytes).filter(|scanned| scanned.len <= Self::MAX_BYTES)
     }
 
     /// The minute it counts in.
@@ -142,9 +150,47 @@ pub fn one_line(json: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// The event with this `event_id`, for one that is valid and has none: everything else stays as it was sent.
+#[must_use]
+pub fn with_event_id(json: &[u8], id: &str) -> Vec<u8> {
+    let id = serde_json::Value::from(id).to_string();
+    let (place, text) = match null_event_id(json) {
+        Some(null) => (null, id),
+        None => {
+            // A valid event ends with its brace, and has fields before it.
+            let brace = json.iter().rposition(|byte| *byte == b'}').unwrap_or(json.len());
+            (brace..brace, format!(r#","event_id":{id}"#))
+        }
+    };
+    [&json[..place.start], text.as_bytes(), &json[place.end..]].concat()
+}
+
+/// Where the event says `"event_id":null`: the place of the `null`.
+fn null_event_id(json: &[u8]) -> Option<Range<usize>> {
+    if scan(json).is_some() {
+        // The usual shape has no null there, and no other parser need be asked.
+        return None;
+    }
+    let value = known_fields(json)?.into_iter().find(|(field, _)| *field == "event_id")?.1.get();
+    let start = value.as_ptr().addr() - json.as_ptr().addr();
+    Some(start..start + value.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_id_is_added_or_takes_the_place_of_null() {
+        let rest = r#""user_id":1,"postcode":"N1","webpage":"a","timestamp":0"#;
+        let escaped = format!(r#"{{{rest},"event\u005fid":null,"x":"}}\n"}}"#);
+        for json in [format!("{{{rest}}}"), format!("{{{rest}\n }} "), escaped] {
+            let with = with_event_id(json.as_bytes(), r#"a"b:0"#);
+            let pageview = Pageview::parse(&with).unwrap();
+            assert_eq!(pageview.event_id.as_deref(), Some(r#"a"b:0"#), "{json}");
+            assert_eq!((pageview.user_id, pageview.webpage.as_ref()), (1, "a"));
+        }
+    }
 
     #[test]
     fn the_fixtures_are_valid() {

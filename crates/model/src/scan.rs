@@ -9,12 +9,29 @@ use std::borrow::Cow;
 use crate::pageview::{Pageview, valid_event_id, valid_timestamp, valid_webpage};
 use crate::{EpochSeconds, Postcode};
 
+/// An event of the usual shape that other bytes follow, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scanned<'a> {
+    /// The event.
+    pub pageview: Pageview<'a>,
+    /// How many bytes it takes.
+    pub len: usize,
+    /// Whether CR or LF stands between its tokens.
+    pub has_line_breaks: bool,
+}
+
 /// The event, if it is one of the usual shape.
 pub(crate) fn scan(json: &[u8]) -> Option<Pageview<'_>> {
-    let mut input = Input { bytes: json, at: 0 };
+    let json = &json[json.iter().position(|byte| !is_space(*byte))?..];
+    let Scanned { pageview, len, .. } = scan_first(json)?;
+    json[len..].iter().all(|byte| is_space(*byte)).then_some(pageview)
+}
+
+/// The event that `bytes` start with, if it is one of the usual shape.
+pub(crate) fn scan_first(bytes: &[u8]) -> Option<Scanned<'_>> {
+    let mut input = Input { bytes, at: 0, has_line_breaks: false };
     let (mut user_id, mut postcode, mut webpage, mut timestamp, mut event_id) =
         (None, None, None, None, None);
-    input.skip_spaces();
     input.expect(b'{')?;
     loop {
         input.skip_spaces();
@@ -37,23 +54,25 @@ pub(crate) fn scan(json: &[u8]) -> Option<Pageview<'_>> {
             _ => return None,
         }
     }
-    input.skip_spaces();
-    if input.at != json.len() {
-        return None;
-    }
     let webpage = std::str::from_utf8(webpage?).ok().filter(|text| valid_webpage(text))?;
     let event_id = match event_id {
         Some(id) => Some(std::str::from_utf8(id).ok().filter(|text| valid_event_id(text))?),
         None => None,
     };
     let timestamp = i64::try_from(timestamp?).ok().filter(|seconds| valid_timestamp(*seconds))?;
-    Some(Pageview {
+    let pageview = Pageview {
         user_id: user_id?,
         postcode: Postcode::parse_bytes(postcode?).ok()?,
         webpage: Cow::Borrowed(webpage),
         timestamp: EpochSeconds(timestamp),
         event_id: event_id.map(Cow::Borrowed),
-    })
+    };
+    Some(Scanned { pageview, len: input.at, has_line_breaks: input.has_line_breaks })
+}
+
+/// What JSON allows between tokens (RFC 8259, section 2).
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
@@ -76,6 +95,7 @@ enum Key {
 struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
+    has_line_breaks: bool,
 }
 
 impl<'a> Input<'a> {
@@ -94,7 +114,8 @@ impl<'a> Input<'a> {
     }
 
     fn skip_spaces(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+        while let Some(space) = self.peek().filter(|byte| is_space(*byte)) {
+            self.has_line_breaks |= matches!(space, b'\n' | b'\r');
             self.at += 1;
         }
     }

@@ -149,6 +149,8 @@ pub struct Ingest {
     pub max_in_flight_bytes: Bytes,
     /// How old an event may be; `None` is any age.
     pub max_past: Option<Duration>,
+    /// Of how many requests that went well one is logged; zero is none.
+    pub access_log_every: usize,
     /// File of API keys.
     pub api_keys_file: Option<PathBuf>,
     /// Origins allowed by CORS.
@@ -407,6 +409,11 @@ fn ingest(keys: &mut Keys) -> Ingest {
             "Bytes not yet acknowledged by Kafka, past which requests are answered 503 at once",
         ),
         max_past: keys.read("ingest.max_past", "", "How old an event may be; empty: any age"),
+        access_log_every: keys.read(
+            "ingest.access_log_every",
+            "1000",
+            "Of so many requests that went well one is logged, refused ones always, up to 50 a second and thread; 0: only those",
+        ),
         api_keys_file: keys.read_not_yet(
             "ingest.api_keys_file",
             "",

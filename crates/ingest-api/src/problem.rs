@@ -127,16 +127,6 @@ impl Problem {
         let header = Some(Header::RetryAfter(1));
         Self { stored, header, ..Self::new(503, "Service Unavailable", detail) }
     }
-
-    pub(crate) fn response(&self) -> HttpResponse {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = HttpResponse::build(status);
-        response.content_type("application/problem+json");
-        if let Some(header) = self.header {
-            header.insert(&mut response);
-        }
-        response.body(serde_json::to_vec(self).unwrap_or_default())
-    }
 }
 
 impl fmt::Display for Problem {
@@ -146,7 +136,16 @@ impl fmt::Display for Problem {
 }
 
 impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        self.response()
+        let mut response = HttpResponse::build(self.status_code());
+        response.content_type("application/problem+json");
+        if let Some(header) = self.header {
+            header.insert(&mut response);
+        }
+        response.body(serde_json::to_vec(self).unwrap_or_default())
     }
 }

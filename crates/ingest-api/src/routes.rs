@@ -40,22 +40,27 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
     app.service(
         web::resource("/api/pageviews")
             .route(web::post().to(post_single))
-            .default_service(web::to(async || Problem::method_not_allowed("POST").response())),
+            .default_service(web::to(async || refuse(Problem::method_not_allowed("POST")))),
     )
     .service(
         web::resource("/api/pageviews/batch")
             .route(web::post().to(post_batch))
-            .default_service(web::to(async || Problem::method_not_allowed("POST").response())),
+            .default_service(web::to(async || refuse(Problem::method_not_allowed("POST")))),
     );
     for path in PATHS {
         app.service(
             web::resource(path)
                 .route(web::get().to(manage))
                 .route(web::head().to(manage))
-                .default_service(web::to(async || Problem::method_not_allowed("GET, HEAD").response())),
+                .default_service(web::to(async || refuse(Problem::method_not_allowed("GET, HEAD")))),
         );
     }
-    app.default_service(web::to(async |request: HttpRequest| Problem::not_found(request.path()).response()));
+    app.default_service(web::to(async |request: HttpRequest| refuse(Problem::not_found(request.path()))));
+}
+
+/// As an error, so that the access log tells why.
+const fn refuse(problem: Problem) -> Result<HttpResponse, Problem> {
+    Err(problem)
 }
 
 async fn post_single(

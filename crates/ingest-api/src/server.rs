@@ -1,8 +1,10 @@
 //! The HTTP server: its socket, its timeouts, and a stop that drops nothing.
 
 use std::net::TcpListener;
+use std::num::NonZero;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use actix_web::dev::{ServerHandle, Service as _};
@@ -20,7 +22,7 @@ use crate::producer::Producer;
 use crate::request::Limits;
 use crate::routes::{self, State};
 
-/// Connections that wait to be accepted.
+/// Connections that wait to be accepted, those past `ingest.max_connections` among them.
 const BACKLOG: i32 = 4096;
 /// How long a client may take for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,6 +66,7 @@ impl Server {
         let log = AccessLog::start().context("cannot start the access log")?;
         let log_every = config.ingest.access_log_every;
         let (seen, shutdown) = (Arc::clone(&active), process.shutdown.clone());
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
         let server = HttpServer::new(move || {
             let observer = Observer::new(Arc::clone(&seen), log.clone(), log_every, shutdown.clone());
             let observer = Rc::new(observer);
@@ -83,6 +86,8 @@ impl Server {
         })
         .listen(listener)
         .context("cannot serve")?
+        .workers(workers)
+        .max_connections(config.ingest.max_connections.div_ceil(workers))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(connections.as_secs().max(1))

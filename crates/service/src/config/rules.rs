@@ -58,6 +58,7 @@ pub(super) fn check(keys: &mut Keys, config: &Config) {
         "ingest.max_in_flight_bytes",
         "must be at least 16MiB: one batch of 8 MiB and what Kafka's client keeps beside it must fit",
     );
+    keys.require(config.ingest.max_connections >= 1, "ingest.max_connections", "must be at least 1");
     check_sink(keys, &config.sink);
     keys.require(
         is_bucket_name(&config.aws.bucket),

@@ -149,6 +149,8 @@ pub struct Ingest {
     pub max_in_flight_bytes: Bytes,
     /// How old an event may be; `None` is any age.
     pub max_past: Option<Duration>,
+    /// Connections that are served at a time.
+    pub max_connections: usize,
     /// Of how many requests that went well one is logged; zero is none.
     pub access_log_every: usize,
     /// File of API keys.
@@ -409,6 +411,11 @@ fn ingest(keys: &mut Keys) -> Ingest {
             "Bytes not yet acknowledged by Kafka, past which requests are answered 503 at once",
         ),
         max_past: keys.read("ingest.max_past", "", "How old an event may be; empty: any age"),
+        max_connections: keys.read(
+            "ingest.max_connections",
+            "20000",
+            "Connections that are served at a time; others wait to be accepted",
+        ),
         access_log_every: keys.read(
             "ingest.access_log_every",
             "1000",

@@ -1,7 +1,7 @@
 //! HTTP in: accepted means durable.
 //!
 //! ```text
-//! POST -> observe -> routes -> body -> request (pure) -> handover -> librdkafka -> all in-sync replicas
+//! POST -> observe -> guard -> routes -> body -> request (pure) -> handover -> librdkafka -> all in-sync replicas
 //!            |         ^  ^       |        +-- a problem     ^                            |
 //!       access_log     |  +-------+-- decode (pure)      producer's budget                |
 //!                      +-- 202, or 503 after the delivery timeout <- delivery <- acknowledgements
@@ -15,6 +15,7 @@ mod access_log;
 pub mod metrics;
 mod observe;
 
+mod guard;
 mod routes;
 
 mod body;
@@ -31,6 +32,14 @@ use anyhow::Context as _;
 use service::Process;
 
 use producer::Producer;
+
+/// Whether the files that the configuration names can be used.
+///
+/// # Errors
+/// Says which one cannot, and why.
+pub fn check(config: &service::config::Config) -> Result<(), String> {
+    guard::check(config)
+}
 
 /// Serves until asked to stop, then finishes what it has accepted.
 ///

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         about: "Takes pageviews over HTTP and answers 202 once Kafka has them on all in-sync replicas",
         default_port: 8080,
         has_api: true,
-        check: |_| Ok(()),
+        check: ingest_api::check,
         switches: &[],
     };
     service::main(program, ingest_api::run)

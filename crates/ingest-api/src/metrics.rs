@@ -20,6 +20,8 @@ const READING: &str = "ingest_reading_bytes";
 const QUEUE_MESSAGES: &str = "kafka_producer_queue_messages";
 const QUEUE_BYTES: &str = "kafka_producer_queue_bytes";
 const BROKER_UP: &str = "kafka_broker_up";
+const API_KEYS: &str = "ingest_api_keys";
+const RELOADED: &str = "ingest_files_well";
 const UNLOGGED: &str = "http_access_log_dropped_total";
 
 /// Registers what each metric means.
@@ -50,6 +52,11 @@ pub(crate) fn describe() {
     describe_gauge!(QUEUE_MESSAGES, "Events in the queue of Kafka's client, or sent and not acknowledged");
     describe_gauge!(QUEUE_BYTES, "Bytes of those events");
     describe_gauge!(BROKER_UP, "Whether the client is connected to a broker, by the broker's id: 1 or 0");
+    describe_gauge!(API_KEYS, "API keys that are known, where ingest.api_keys_file is set");
+    describe_gauge!(
+        RELOADED,
+        "Whether the files of a setting were well when they last changed: 0 means that what they said before goes on"
+    );
     describe_counter!(
         UNLOGGED,
         "Requests that were to be logged and were not, since their log lines were not written fast enough"
@@ -203,6 +210,16 @@ pub(crate) fn producer_queue(messages: u64, bytes: u64) {
 /// Whether a broker is connected to.
 pub(crate) fn broker(id: i32, is_up: bool) {
     gauge!(BROKER_UP, "broker" => id.to_string()).set(if is_up { 1.0 } else { 0.0 });
+}
+
+/// How many API keys there are.
+pub(crate) fn api_keys(count: usize) {
+    gauge!(API_KEYS).set(count as f64);
+}
+
+/// Whether the files of `setting` could be used when they last changed.
+pub(crate) fn reloaded(setting: &'static str, well: bool) {
+    gauge!(RELOADED, "setting" => setting).set(if well { 1.0 } else { 0.0 });
 }
 
 /// A request whose log line was given up.

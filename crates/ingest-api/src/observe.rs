@@ -8,14 +8,17 @@ use std::time::Instant;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpMessage as _, HttpRequest};
+use service::config::Ingest;
 use service::{Shutdown, clock};
 
 use crate::access_log::{AccessLog, Entry, Sampler};
+use crate::guard::{Caller, address};
 use crate::metrics::{Requests, Route};
 use crate::problem::Problem;
 
 /// Names a request in its answer and in the log. A client may choose it.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most characters of an id that a client chooses.
 const MAX_ID_LEN: usize = 64;
 /// The most characters of a path in the log.
@@ -57,6 +60,7 @@ pub(crate) struct Observer {
     log: AccessLog,
     sampler: RefCell<Sampler>,
     since: Instant,
+    trusted_hops: usize,
     shutdown: Shutdown,
 }
 
@@ -69,14 +73,14 @@ pub(crate) struct Begun {
 }
 
 impl Observer {
-    /// One of `log_every` requests that went well is logged.
-    pub(crate) fn new(active: Arc<Active>, log: AccessLog, log_every: usize, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(active: Arc<Active>, log: AccessLog, config: &Ingest, shutdown: Shutdown) -> Self {
         Self {
             requests: Requests::new(),
             active,
             log,
-            sampler: RefCell::new(Sampler::new(log_every)),
+            sampler: RefCell::new(Sampler::new(config.access_log_every)),
             since: clock::monotonic(),
+            trusted_hops: config.trusted_hops,
             shutdown,
         }
     }
@@ -111,9 +115,19 @@ impl Observer {
                 path: request.path().chars().take(MAX_PATH_LEN).collect(),
                 status,
                 took,
-                caller: request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default(),
+                caller: self.caller(request),
                 detail: problem.map(|problem| problem.detail.clone()).unwrap_or_default(),
             });
+        }
+    }
+}
+
+impl Observer {
+    /// Its key's name if it has one, else its address.
+    fn caller(&self, request: &HttpRequest) -> String {
+        match request.extensions().get::<Caller>() {
+            Some(caller) => caller.to_string(),
+            None => address::of(request, self.trusted_hops).to_string(),
         }
     }
 }

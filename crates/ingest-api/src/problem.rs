@@ -4,7 +4,7 @@ use std::fmt;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use model::{FieldError, Reason};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
@@ -38,6 +38,8 @@ enum Header {
     RetryAfter(u32),
     /// `Accept-Encoding`: the codings that are known (RFC 9110, section 15.5.16).
     Codings(&'static str),
+    /// `WWW-Authenticate`: what is asked for.
+    Authenticate(&'static str),
     /// `Connection: close`: what is left of the body is not read.
     Close,
 }
@@ -48,6 +50,7 @@ impl Header {
             Self::Allow(methods) => response.insert_header((ALLOW, methods)),
             Self::RetryAfter(seconds) => response.insert_header((RETRY_AFTER, seconds)),
             Self::Codings(names) => response.insert_header((ACCEPT_ENCODING, names)),
+            Self::Authenticate(scheme) => response.insert_header((WWW_AUTHENTICATE, scheme)),
             Self::Close => response.force_close(),
         };
     }
@@ -84,6 +87,17 @@ impl Problem {
             return Self { errors, ..Self::too_large(detail) };
         }
         Self { errors, ..Self::new(400, "Bad Request", detail) }
+    }
+
+    pub(crate) fn unauthorized(detail: &str) -> Self {
+        let header = Some(Header::Authenticate("Bearer"));
+        Self { header, ..Self::new(401, "Unauthorized", detail.to_owned()) }
+    }
+
+    /// 429, for so many seconds.
+    pub(crate) fn too_many_requests(detail: String, seconds: u32) -> Self {
+        let header = Some(Header::RetryAfter(seconds));
+        Self { header, ..Self::new(429, "Too Many Requests", detail) }
     }
 
     pub(crate) fn not_found(path: &str) -> Self {

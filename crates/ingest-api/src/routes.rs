@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use model::Pageview;
 use service::clock;
 use service::management::{Answer, Management, PATHS};
 
 use crate::body;
 use crate::delivery::Budget;
+use crate::guard::Guard;
 use crate::headers::{self, IdempotencyKey};
 use crate::metrics::{self, Endpoint, Handles};
 use crate::problem::Problem;
@@ -19,7 +20,7 @@ use crate::producer::{Overloaded, Producer};
 use crate::request::{self, Admission, Event, Limits, MAX_BATCH_BYTES};
 
 /// draft-ietf-httpapi-idempotency-key-header.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Line breaks and spaces around an event that is as large as it may be.
 const ROOM_AROUND: usize = 1024;
@@ -27,6 +28,7 @@ const ROOM_AROUND: usize = 1024;
 /// What the handlers work with.
 #[derive(Clone)]
 pub(crate) struct State {
+    pub(crate) guard: Arc<Guard>,
     pub(crate) producer: Producer,
     /// For bodies that are being read.
     pub(crate) reading: Arc<Budget>,
@@ -99,6 +101,9 @@ async fn manage(request: HttpRequest, state: Data<State>) -> HttpResponse {
 impl State {
     /// What can be refused without a look at the body is, before it is read.
     fn before_body(&self, request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
+        if let Some(caller) = self.guard.admit(request)? {
+            request.extensions_mut().insert(caller);
+        }
         let headers = request.headers();
         headers::check_content_type(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))?;
         if !self.producer.has_room(body::announced(request).unwrap_or(0)) {

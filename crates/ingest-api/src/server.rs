@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use actix_web::dev::{ServerHandle, Service as _};
+use actix_web::middleware::Condition;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::{Context as _, anyhow};
@@ -16,6 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::access_log::AccessLog;
 use crate::delivery::Budget;
+use crate::guard::{self, Guard, cors};
 use crate::metrics::{self, Handles};
 use crate::observe::{Active, Observer};
 use crate::producer::Producer;
@@ -45,9 +47,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(process: &Process, producer: &Producer) -> anyhow::Result<Self> {
-        let config = &process.config;
+        let config = process.config.clone();
         let reading = Budget::new(config.ingest.max_in_flight_bytes.0);
+        let guard = Guard::start(&config).map_err(|error| anyhow!(error))?;
+        let tls = guard::tls::start(&config).map_err(|error| anyhow!(error))?;
         let state = State {
+            guard: Arc::new(guard),
             producer: producer.clone(),
             reading: Arc::clone(&reading),
             metrics: Handles::new(),
@@ -64,35 +69,43 @@ impl Server {
         let listener = listen(&config.server.host, config.server.port)?;
         let active = Arc::<Active>::default();
         let log = AccessLog::start().context("cannot start the access log")?;
-        let log_every = config.ingest.access_log_every;
-        let (seen, shutdown) = (Arc::clone(&active), process.shutdown.clone());
+        let (seen, shutdown, ingest) = (Arc::clone(&active), process.shutdown.clone(), config.ingest.clone());
         let workers = thread::available_parallelism().map_or(1, NonZero::get);
         let server = HttpServer::new(move || {
-            let observer = Observer::new(Arc::clone(&seen), log.clone(), log_every, shutdown.clone());
+            let observer = Observer::new(Arc::clone(&seen), log.clone(), &ingest, shutdown.clone());
             let observer = Rc::new(observer);
+            let cors = Condition::new(!ingest.cors_origins.is_empty(), cors::layer(&ingest.cors_origins));
             App::new()
                 .app_data(Data::new(state.clone()))
+                .wrap(cors)
                 .wrap_fn(move |request, service| {
                     let observer = Rc::clone(&observer);
                     let begun = observer.begin(&request);
                     let answer = service.call(request);
                     async move {
-                        let mut answer = answer.await?;
+                        let answer = answer.await?.map_into_boxed_body();
+                        let mut answer = match cors::in_our_words(&answer) {
+                            Some(problem) => answer.error_response(problem),
+                            None => answer,
+                        };
                         observer.end(&begun, &mut answer);
                         Ok(answer)
                     }
                 })
                 .configure(routes::configure)
         })
-        .listen(listener)
-        .context("cannot serve")?
         .workers(workers)
         .max_connections(config.ingest.max_connections.div_ceil(workers))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(connections.as_secs().max(1))
-        .disable_signals()
-        .run();
+        .tls_handshake_timeout(HEAD_TIMEOUT)
+        .disable_signals();
+        let server = match tls {
+            Some(tls) => server.listen_rustls_0_23(listener, tls),
+            None => server.listen(listener),
+        };
+        let server = server.context("cannot serve")?.run();
         let handle = server.handle();
         tokio::spawn(server);
         tokio::spawn(tell_bytes(producer.clone(), reading));

@@ -227,6 +227,10 @@ fn abort_on_panic() {
 }
 
 fn healthcheck(program: Program, config: &Config) -> ExitCode {
+    if program.has_api && config.ingest.tls_cert.is_some() && config.server.management_port.is_none() {
+        let mend = "with TLS on server.port, health is asked over plain HTTP on a port of its own: set server.management_port";
+        return fail(exit::USAGE, program, &mend);
+    }
     let port = config.server.management_port.unwrap_or(config.server.port);
     let host = if config.server.host == "0.0.0.0" { "127.0.0.1" } else { &config.server.host };
     match probe(host, port) {

@@ -17,7 +17,7 @@ pub use keys::{Mistake, Reference};
 pub use schema::{
     Aws, CloudWatch, Config, Ingest, Kafka, Pipeline, Server, Shutdown, Sink, Window, Writer, reference,
 };
-pub use setting::{Bytes, Format, GroupProtocol, Setting};
+pub use setting::{Bytes, Format, GroupProtocol, Origin, RateLimit, Setting};
 
 use layers::Layers;
 
@@ -182,8 +182,8 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_yet_is_refused_rather_than_ignored() {
-        let error = load("", &[("PAGEVIEW_INGEST__API_KEYS_FILE", "keys")]).unwrap_err().to_string();
-        assert!(error.contains("ingest.api_keys_file") && error.contains("not supported"), "{error}");
+        let error = load("", &[("PAGEVIEW_METRICS__CLOUDWATCH__ENABLED", "true")]).unwrap_err().to_string();
+        assert!(error.contains("metrics.cloudwatch.enabled") && error.contains("not supported"), "{error}");
     }
 
     #[test]
@@ -197,11 +197,14 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused() {
         let toml = "[shutdown]\ndrain_delay = '20s'\n[ingest]\nmax_in_flight_bytes = '1MiB'\n\
+                    tls_cert = 'cert.pem'\ncors_origins = '*,https://a.example'\n\
                     [aws.s3]\nbucket_name = 'Bad_Bucket!'\nendpoint_override = 'localhost:4566'";
         let text = load(toml, &[]).unwrap_err().to_string();
         for key in [
             "shutdown.drain_delay",
             "ingest.max_in_flight_bytes",
+            "ingest.tls_cert",
+            "ingest.cors_origins",
             "aws.s3.bucket_name",
             "aws.s3.endpoint_override",
         ] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::keys::Keys;
 use super::schema::{Config, Sink};
-use super::setting::{Bytes, Format};
+use super::setting::{Bytes, Format, Origin};
 
 /// The least that one full batch needs in flight.
 const LARGEST_BATCH: Bytes = Bytes(16 << 20);
@@ -59,6 +59,16 @@ pub(super) fn check(keys: &mut Keys, config: &Config) {
         "must be at least 16MiB: one batch of 8 MiB and what Kafka's client keeps beside it must fit",
     );
     keys.require(config.ingest.max_connections >= 1, "ingest.max_connections", "must be at least 1");
+    keys.require(
+        config.ingest.cors_origins.len() == 1 || !config.ingest.cors_origins.contains(&Origin::Any),
+        "ingest.cors_origins",
+        "must be * alone, or a list without it",
+    );
+    keys.require(
+        config.ingest.tls_cert.is_some() == config.ingest.tls_key.is_some(),
+        "ingest.tls_cert",
+        "and ingest.tls_key belong together: set both, or none",
+    );
     check_sink(keys, &config.sink);
     keys.require(
         is_bucket_name(&config.aws.bucket),

@@ -10,7 +10,7 @@ use model::topic;
 use super::keys::{Keys, Mistake, Reference, is_secret};
 use super::layers::Layers;
 use super::rules;
-use super::setting::{Bytes, Format, GroupProtocol};
+use super::setting::{Bytes, Format, GroupProtocol, Origin, RateLimit};
 
 /// The configuration of a process.
 #[derive(Debug, Clone)]
@@ -156,9 +156,9 @@ pub struct Ingest {
     /// File of API keys.
     pub api_keys_file: Option<PathBuf>,
     /// Origins allowed by CORS.
-    pub cors_origins: Vec<String>,
-    /// Requests a second for each caller.
-    pub rate_limit: Option<String>,
+    pub cors_origins: Vec<Origin>,
+    /// How often each caller may send a request.
+    pub rate_limit: Option<RateLimit>,
     /// Proxies in front whose `X-Forwarded-For` is believed.
     pub trusted_hops: usize,
     /// TLS certificate chain.
@@ -421,20 +421,32 @@ fn ingest(keys: &mut Keys) -> Ingest {
             "1000",
             "Of so many requests that went well one is logged, refused ones always, up to 50 a second and thread; 0: only those",
         ),
-        api_keys_file: keys.read_not_yet(
+        api_keys_file: keys.read(
             "ingest.api_keys_file",
             "",
-            "File of API keys; empty: no key is asked for",
+            "File of API keys, one a line, or a name and a key; read again when it changes; empty: no key is asked for",
         ),
-        cors_origins: keys.read_not_yet("ingest.cors_origins", "", "Origins that browsers may post from"),
-        rate_limit: keys.read_not_yet("ingest.rate_limit", "", "Requests a second for each caller"),
-        trusted_hops: keys.read_not_yet(
+        cors_origins: keys.read(
+            "ingest.cors_origins",
+            "",
+            "Origins that browsers may post from, such as https://shop.example, separated by commas, or *",
+        ),
+        rate_limit: keys.read(
+            "ingest.rate_limit",
+            "",
+            "Requests of each API key, or else address: 100/s, 600/min or 5000/h, and as many at once; empty: any number",
+        ),
+        trusted_hops: keys.read(
             "ingest.trusted_hops",
             "0",
-            "Proxies whose X-Forwarded-For is believed",
+            "Proxies in front, whose entries in X-Forwarded-For tell the client's address",
         ),
-        tls_cert: keys.read_not_yet("ingest.tls_cert", "", "TLS certificate chain, PEM"),
-        tls_key: keys.read_not_yet("ingest.tls_key", "", "TLS private key, PEM"),
+        tls_cert: keys.read(
+            "ingest.tls_cert",
+            "",
+            "TLS certificate chain, PEM; read again when it changes; empty: plain HTTP",
+        ),
+        tls_key: keys.read("ingest.tls_key", "", "Its private key, PEM"),
     }
 }
 

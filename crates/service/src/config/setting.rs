@@ -1,5 +1,7 @@
 //! How a value of each type is written.
 
+use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +17,24 @@ pub trait Setting: Sized {
 /// A number of bytes, written `64MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
+
+/// Requests in a time, written `100/s`, `600/min` or `5000/h`; a number alone is a second's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many.
+    pub requests: NonZeroU32,
+    /// In how long.
+    pub per: Duration,
+}
+
+/// An origin as browsers tell it (RFC 6454): scheme, host, and port where it is not the scheme's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// `*`
+    Any,
+    /// Such as `https://shop.example:8443`.
+    One(String),
+}
 
 /// Which rebalance protocol a consumer group uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +112,54 @@ impl<T: Setting> Setting for Option<T> {
 }
 
 /// Separated by commas.
-impl Setting for Vec<String> {
+impl<T: Setting> Setting for Vec<T> {
     fn parse(text: &str) -> Result<Self, String> {
-        Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(T::parse).collect()
+    }
+}
+
+impl Setting for RateLimit {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mend = || "write how many requests in which time, such as 100/s, 600/min or 5000/h".to_owned();
+        let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
+        let per = match unit.trim() {
+            "s" => 1,
+            "min" | "m" => 60,
+            "h" => 3600,
+            _ => return Err(mend()),
+        };
+        let requests = number.trim().parse().map_err(|_| mend())?;
+        Ok(Self { requests, per: Duration::from_secs(per) })
+    }
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.per.as_secs() {
+            60 => "min",
+            3600 => "h",
+            _ => "s",
+        };
+        write!(f, "{}/{unit}", self.requests)
+    }
+}
+
+impl Setting for Origin {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let is_host = |host: &str| {
+            let allowed =
+                |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'[' | b']');
+            !host.is_empty() && host.bytes().all(allowed)
+        };
+        if host.is_some_and(is_host) {
+            return Ok(Self::One(text.to_owned()));
+        }
+        Err("write an origin as browsers do, in lower case and without a path: https://shop.example"
+            .to_owned())
     }
 }
 
@@ -179,6 +244,26 @@ mod tests {
         }
         for bad in ["64 megs", "MiB", "1.5MiB", "99999999999GiB"] {
             assert!(Bytes::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates_have_a_time() {
+        for (text, written) in [("100", "100/s"), ("600/min", "600/min"), ("5 / h", "5/h")] {
+            assert_eq!(RateLimit::parse(text).unwrap().to_string(), written);
+        }
+        for bad in ["0", "-1/s", "1.5/s", "10/day", "/s", "1/s/s"] {
+            assert!(RateLimit::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_do() {
+        let origins = Vec::<Origin>::parse("https://shop.example, http://localhost:3000").unwrap();
+        assert_eq!(origins.len(), 2);
+        assert_eq!(Origin::parse("*"), Ok(Origin::Any));
+        for bad in ["shop.example", "https://shop.example/", "https://Shop.example", "https://", "null"] {
+            assert!(Vec::<Origin>::parse(bad).is_err(), "{bad}");
         }
     }
 

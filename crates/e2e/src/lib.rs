@@ -18,6 +18,7 @@ mod recount;
 mod seed;
 mod topic;
 mod wait;
+mod wire;
 
 use std::path::Path;
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub use recount::{Counts, Recount, recount, sums};
 pub use seed::seed;
 pub use topic::{Ends, read};
 pub use wait::{at_some_moment, eventually, for_a_while};
+pub use wire::{Wire, WireAnswer};
 
 /// What the README posts, and what it promises to be counted.
 pub const README_EVENT: &str = include_str!("../../model/fixtures/pageview.json");

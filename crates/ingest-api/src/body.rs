@@ -47,9 +47,6 @@ pub(crate) async fn read(
     budget: &Arc<Budget>,
 ) -> Result<Body, Problem> {
     let coding = Coding::parse(request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes))?;
-    if announced(request).is_some_and(|length| length > limit) {
-        return Err(Problem::body_too_large(limit));
-    }
     let mut room = budget.reserve(0).ok_or_else(no_room)?;
     let sent = receive(payload, limit, &mut room).await?;
     if coding == Coding::Identity {

@@ -22,8 +22,8 @@ use crate::request::{self, Admission, Event, Limits, MAX_BATCH_BYTES};
 /// draft-ietf-httpapi-idempotency-key-header.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Line breaks and spaces around an event that is as large as it may be.
-const ROOM_AROUND: usize = 1024;
+/// An event that is as large as it may be, with line breaks and spaces around it.
+const MAX_SINGLE_BYTES: usize = Pageview::MAX_BYTES + 1024;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -70,8 +70,8 @@ async fn post_single(
     payload: Payload,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let key = state.before_body(&request)?;
-    let body = body::read(&request, payload, Pageview::MAX_BYTES + ROOM_AROUND, &state.reading).await?;
+    let key = state.before_body(&request, MAX_SINGLE_BYTES)?;
+    let body = body::read(&request, payload, MAX_SINGLE_BYTES, &state.reading).await?;
     let event = count_faults(request::single(&body, state.admission(key.as_ref())))?;
     deliver(&state, Endpoint::Single, &[event]).await
 }
@@ -81,7 +81,7 @@ async fn post_batch(
     payload: Payload,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let key = state.before_body(&request)?;
+    let key = state.before_body(&request, MAX_BATCH_BYTES)?;
     let body = body::read(&request, payload, MAX_BATCH_BYTES, &state.reading).await?;
     let events = count_faults(request::batch(&body, state.admission(key.as_ref())))?;
     deliver(&state, Endpoint::Batch, &events).await
@@ -100,13 +100,17 @@ async fn manage(request: HttpRequest, state: Data<State>) -> HttpResponse {
 
 impl State {
     /// What can be refused without a look at the body is, before it is read.
-    fn before_body(&self, request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
+    fn before_body(&self, request: &HttpRequest, limit: usize) -> Result<Option<IdempotencyKey>, Problem> {
         if let Some(caller) = self.guard.admit(request)? {
             request.extensions_mut().insert(caller);
         }
         let headers = request.headers();
         headers::check_content_type(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))?;
-        if !self.producer.has_room(body::announced(request).unwrap_or(0)) {
+        let announced = body::announced(request).unwrap_or(0);
+        if announced > limit {
+            return Err(Problem::body_too_large(limit));
+        }
+        if !self.producer.has_room(announced) {
             return Err(overloaded());
         }
         headers.get(IDEMPOTENCY_KEY).map(|key| IdempotencyKey::parse(key.as_bytes())).transpose()

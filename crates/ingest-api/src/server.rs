@@ -26,6 +26,8 @@ use crate::routes::{self, State};
 
 /// Connections that wait to be accepted, those past `ingest.max_connections` among them.
 const BACKLOG: i32 = 4096;
+/// Open files that are no clients: brokers, logs, the runtime's own.
+const OTHER_FILES: u64 = 256;
 /// How long a client may take for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of `shutdown.grace`, what is kept for Kafka's last answers once no connection is left.
@@ -66,6 +68,7 @@ impl Server {
         let after_drain = config.shutdown.grace.saturating_sub(config.shutdown.drain_delay);
         let until_quiet = UNTIL_QUIET.min(after_drain / 4);
         let connections = after_drain.saturating_sub(until_quiet).saturating_sub(FLUSH);
+        allow_connections(config.ingest.max_connections);
         let listener = listen(&config.server.host, config.server.port)?;
         let active = Arc::<Active>::default();
         let log = AccessLog::start().context("cannot start the access log")?;
@@ -132,6 +135,20 @@ impl Server {
     /// Accepts nothing more, and finishes what it has.
     pub(crate) async fn stop_now(self) {
         self.handle.stop(true).await;
+    }
+}
+
+/// Every connection is an open file, of which a process may have 1,024 where nobody has asked for more.
+fn allow_connections(connections: usize) {
+    let needed = connections as u64 + OTHER_FILES;
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(allowed) if allowed >= needed => {}
+        Ok(allowed) => tracing::warn!(
+            allowed,
+            needed,
+            "the limit of open files is too low for ingest.max_connections (ulimit -n, LimitNOFILE=)"
+        ),
+        Err(error) => tracing::warn!(%error, needed, "cannot raise the limit of open files"),
     }
 }
 

@@ -413,7 +413,7 @@ fn ingest(keys: &mut Keys) -> Ingest {
         max_past: keys.read("ingest.max_past", "", "How old an event may be; empty: any age"),
         max_connections: keys.read(
             "ingest.max_connections",
-            "20000",
+            "16384",
             "Connections that are served at a time; others wait to be accepted",
         ),
         access_log_every: keys.read(

@@ -1,0 +1,59 @@
+//! Kafka is frozen under load: it holds connections open and answers nothing, which is worse than one that is gone.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::{Load, README_EVENT, conclude, eventually, metric, options, peak_memory, post};
+use stack::{Service, Signal, Stack};
+
+/// Less than a second of the load.
+const IN_FLIGHT: &str = "16MiB";
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The bound.
+const MEMORY: u64 = 256 << 20;
+
+#[tokio::test]
+async fn a_frozen_kafka_is_told_at_once_costs_no_memory_and_loses_nothing() -> Result<()> {
+    let options = options("frozen")?
+        .env("PAGEVIEW_INGEST__MAX_IN_FLIGHT_BYTES", IN_FLIGHT)
+        .env("PAGEVIEW_INGEST__DELIVERY_TIMEOUT", "2s");
+    let stack = Stack::start(options).await?;
+    let load = ["--rate", "40000", "--duration", "120s", "--batch", "4000", "--history", "20m"];
+    let load = Load::start(&stack, "frozen", &load).await?;
+    let accepted = async || metric(&stack, Service::IngestApi, 1, "pageviews_produced_total").await;
+    eventually("load is accepted", Duration::from_secs(20), async || {
+        Ok((accepted().await? > 40_000).then_some(()))
+    })
+    .await?;
+
+    // What does not fit beside what is in flight; a single event might.
+    let large = format!("[{}]", vec![README_EVENT; 10_000].join(","));
+    stack.kafka().signal(Signal::Stop)?;
+    eventually("the budget is full", Duration::from_secs(20), async || {
+        let answer = post(&stack, "/api/pageviews/batch", large.clone()).await?;
+        ensure!(answer.status == 503 && answer.content_type == "application/problem+json", "{answer:?}");
+        Ok(answer.json.to_string().contains("on its way to Kafka already").then_some(()))
+    })
+    .await?;
+    // What Kafka acknowledged before it froze is answered by now: since then there is no 202.
+    let before = accepted().await?;
+    for _ in 0..20 {
+        let answer =
+            tokio::time::timeout(DELIVERY_TIMEOUT / 2, post(&stack, "/api/pageviews/batch", large.clone()));
+        ensure!(answer.await??.status == 503, "accepted while Kafka is frozen");
+    }
+    ensure!(accepted().await? == before, "events were answered 202 while Kafka was frozen");
+    let memory = peak_memory(&stack, Service::IngestApi, 1)?;
+    println!("peak memory of ingest-api: {} MiB", memory >> 20);
+    ensure!(memory < MEMORY, "ingest-api took {memory} bytes");
+
+    stack.kafka().signal(Signal::Cont)?;
+    eventually("load is accepted again", Duration::from_secs(30), async || {
+        Ok((accepted().await? > before + 40_000).then_some(()))
+    })
+    .await?;
+    conclude(&stack, load).await?;
+    ensure!(stack.replica(Service::IngestApi, 1)?.crashes() == 0, "ingest-api crashed");
+    stack.stop().await?;
+    Ok(())
+}

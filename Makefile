@@ -56,6 +56,9 @@ bench-aggregator: need-rust need-bench build ## [ARGS=--help] | Measure it besid
 bench-sink: need-rust need-bench build ## [ARGS=--help] | Measure it in each format, and beside a plain sink in Java
 	@$(BIN)/bench sink $(ARGS)
 
+bench-ingest: need-rust need-bench build ## [ARGS=--help] | Measure it beside actix-web alone and the handler that one writes first
+	@$(BIN)/bench ingest $(ARGS)
+
 lint: need-rust ## | Formatting, clippy and the documentation, without a warning
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
@@ -99,5 +102,5 @@ runtime:
 	  *) echo "RUNTIME is processes or containers, not $(RUNTIME)" >&2; exit 64 ;; \
 	esac
 
-.PHONY: help up down demo scale restart status logs clean build test soak bench-aggregator bench-sink lint fmt \
+.PHONY: help up down demo scale restart status logs clean build test soak bench-aggregator bench-sink bench-ingest lint fmt \
 	need-rust need-all need-bench runtime

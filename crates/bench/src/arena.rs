@@ -24,7 +24,7 @@ impl Arena {
     pub(crate) async fn open(folder: &Path, env: &[(String, String)]) -> anyhow::Result<Self> {
         let binary = std::env::current_exe().context("cannot find the folder of the binaries")?;
         let bin_dir = binary.parent().unwrap_or(Path::new("/")).to_owned();
-        for name in ["aggregator", "s3-sink", "bench-bare"] {
+        for name in ["aggregator", "ingest-api", "s3-sink", "bench-bare"] {
             let path = bin_dir.join(name);
             ensure!(path.is_file(), "{} is missing: build it with `make build`", path.display());
         }

@@ -10,7 +10,7 @@ use service::config::{Format, Setting as _};
 use crate::events::{Recipe, postcodes};
 
 /// Over how much time the events are spread: windows open and close as they do in real life.
-const SPAN: Duration = Duration::from_secs(20 * 60);
+pub(crate) const SPAN: Duration = Duration::from_secs(20 * 60);
 /// How many seconds an event may lie before its ingestion.
 const DISORDER: u64 = 10;
 
@@ -31,6 +31,11 @@ pub(crate) enum Benchmark {
     Aggregator(AggregatorArguments),
     /// The sink, in each format, beside its own consumer and encoders alone, and a plain sink in Java
     Sink(SinkArguments),
+    /// The API at 1, 100 and 1,000 events a request, beside actix-web without Kafka and the handler that one writes first
+    Ingest(IngestArguments),
+    /// What `ingest` measures beside the API
+    #[command(hide = true)]
+    Rival(RivalArguments),
     /// What `sink` measures as the ceiling
     #[command(hide = true)]
     Ceiling(CeilingArguments),
@@ -94,6 +99,59 @@ pub(crate) struct SinkArguments {
     /// What to measure, separated by commas [default: all]
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_enum)]
     only: Vec<Drainer>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IngestArguments {
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    /// How long each is measured
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// Events in a request, of 1, 100 and 1000, separated by commas [default: all]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    sizes: Vec<usize>,
+    /// What to measure, separated by commas [default: all]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_enum)]
+    only: Vec<Poster>,
+}
+
+/// What can be measured of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Poster {
+    /// ingest-api
+    IngestApi,
+    /// actix-web that answers 202 without Kafka
+    Actix,
+    /// A typed extractor and a future for every event
+    Naive,
+    /// A loop that produces `--events` events, without HTTP
+    Bare,
+}
+
+/// What the process of a rival is told.
+#[derive(Debug, Args)]
+pub(crate) struct RivalArguments {
+    /// Which one
+    #[arg(value_enum)]
+    pub(crate) kind: RivalKind,
+    /// Where Kafka is
+    pub(crate) bootstrap: String,
+    /// Where events go
+    pub(crate) topic: String,
+    /// Where it listens
+    pub(crate) port: u16,
+    /// How many events it produces, if it does so by itself
+    #[arg(default_value_t = 0)]
+    pub(crate) events: u64,
+}
+
+/// Which rival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RivalKind {
+    Bare,
+    Actix,
+    Naive,
 }
 
 /// What the process of the ceiling is told.
@@ -168,6 +226,18 @@ impl AggregatorArguments {
     /// Whether `contestant` is to be measured.
     pub(crate) fn has(&self, contestant: Contestant) -> bool {
         self.only.is_empty() || self.only.contains(&contestant)
+    }
+}
+
+impl IngestArguments {
+    /// Whether `poster` is to be measured.
+    pub(crate) fn has(&self, poster: Poster) -> bool {
+        self.only.is_empty() || self.only.contains(&poster)
+    }
+
+    /// Whether requests of `size` events are.
+    pub(crate) fn has_size(&self, size: usize) -> bool {
+        self.sizes.is_empty() || self.sizes.contains(&size)
     }
 }
 

@@ -6,6 +6,9 @@
 //!
 //! events -> fill -> Kafka -> sink: ours in each format, ceiling, plain -> S3 -> check of what is stored
 //!                                                          └─> usage -> table
+//!
+//! events -> client -> ingest: ours, actix, naive -> Kafka -> check of how many are stored
+//!              └─> usage, latency -> table
 //! ```
 
 mod arguments;
@@ -23,6 +26,7 @@ mod java;
 mod usage;
 
 mod aggregator;
+mod ingest;
 mod sink;
 
 mod machine;

@@ -1,4 +1,4 @@
-//! `make bench-aggregator` and `make bench-sink`.
+//! `make bench-aggregator`, `make bench-sink` and `make bench-ingest`.
 
 use std::process::ExitCode;
 

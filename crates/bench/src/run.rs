@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 
 use crate::arena::Arena;
 use crate::arguments::{Arguments, Benchmark, Shared};
-use crate::{aggregator, machine, sink};
+use crate::{aggregator, ingest, machine, sink};
 
 /// Measures what was asked for, and returns the tables.
 ///
@@ -20,6 +20,10 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<String> {
         Benchmark::Sink(arguments) => {
             within(&arguments.shared, async |arena| sink::measure(arguments, arena).await).await
         }
+        Benchmark::Ingest(arguments) => {
+            within(&arguments.shared, async |arena| ingest::measure(arguments, arena).await).await
+        }
+        Benchmark::Rival(arguments) => ingest::rival(arguments).await.map(|()| String::new()),
         Benchmark::Ceiling(arguments) => sink::ceiling(arguments).map(|()| String::new()),
     }
 }

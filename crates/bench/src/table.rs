@@ -58,17 +58,23 @@ impl<S: Copy + PartialEq + Display, R> Results<S, R> {
         self.runs.push((subject, run));
     }
 
-    /// A row for each of `subjects` that was measured. The events are the same in all of its runs.
-    pub(crate) fn table(&self, subjects: &[S], events: fn(&R) -> u64, columns: &[Column<R>]) -> String {
+    /// A row for each of `subjects` that was measured; with `events`, where they are the same in all of its runs.
+    pub(crate) fn table(
+        &self,
+        subjects: &[S],
+        events: Option<fn(&R) -> u64>,
+        columns: &[Column<R>],
+    ) -> String {
         let names: String = columns.iter().map(|column| format!(" {} |", column.name)).collect();
-        let rule = " --- |".repeat(columns.len());
-        let mut text = format!("| median (lowest to highest) | events |{names}\n| --- | --- |{rule}\n");
+        let rule = " --- |".repeat(columns.len() + usize::from(events.is_some()));
+        let head = if events.is_some() { " events |" } else { "" };
+        let mut text = format!("| median (lowest to highest) |{head}{names}\n| --- |{rule}\n");
         for subject in subjects {
             if let Some(run) = self.of(*subject).next() {
-                let events = events(run) as f64 / 1e6;
+                let events = events.map(|events| format!(" {} M |", events(run) as f64 / 1e6));
                 let cells: String =
                     columns.iter().map(|column| format!(" {} |", self.cell(*subject, column))).collect();
-                let _ = writeln!(text, "| {subject} | {events} M |{cells}");
+                let _ = writeln!(text, "| {subject} |{}{cells}", events.unwrap_or_default());
             }
         }
         text
@@ -161,7 +167,7 @@ mod tests {
         for (subject, time) in [("one", 4.0), ("other", 9.0), ("one", 2.0), ("one", 5.0)] {
             results.add(subject, time);
         }
-        let text = results.table(&["one", "other", "absent"], |_| 1_500_000, &[TIME]);
+        let text = results.table(&["one", "other", "absent"], Some(|_| 1_500_000), &[TIME]);
         let rows = "| median (lowest to highest) | events | time |\n| --- | --- | --- |\n\
                     | one | 1.5 M | 4.00 s (2.00 s to 5.00 s) |\n| other | 1.5 M | 9.00 s |\n";
         assert_eq!(text, rows);

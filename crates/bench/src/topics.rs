@@ -35,6 +35,27 @@ pub(crate) async fn create(bootstrap: &str, names: &[(&str, i32)]) -> anyhow::Re
     Ok(())
 }
 
+/// Deletes a topic.
+pub(crate) async fn delete(bootstrap: &str, name: &str) -> anyhow::Result<()> {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    for result in admin.delete_topics(&[name], &AdminOptions::new()).await.context("cannot delete topics")? {
+        result.map_err(|(name, code)| anyhow!("cannot delete topic {name}: {code}"))?;
+    }
+    Ok(())
+}
+
+/// How many records a topic of one producer holds.
+pub(crate) fn records(bootstrap: &str, name: &str) -> anyhow::Result<u64> {
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let mut records = 0;
+    for partition in 0..PARTITIONS {
+        let (first, end) = consumer.fetch_watermarks(name, partition, TIMEOUT)?;
+        records += u64::try_from(end - first)?;
+    }
+    Ok(records)
+}
+
 /// Reads the rows of `topic` until all of `closed` are there, which may take a commit or two, and compares them.
 pub(crate) fn check_rows(bootstrap: &str, topic: &str, closed: &Counts) -> anyhow::Result<()> {
     let consumer: BaseConsumer = ClientConfig::new()

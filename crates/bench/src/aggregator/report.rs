@@ -43,7 +43,7 @@ const RSS: Column<Usage> =
 
 /// The table and the targets.
 pub(crate) fn to_markdown(results: &Results<Subject, Usage>) -> String {
-    let table = results.table(&Subject::ALL, |usage| usage.events, &[TOOK, RATE, CPU, RSS]);
+    let table = results.table(&Subject::ALL, Some(|usage| usage.events), &[TOOK, RATE, CPU, RSS]);
     table + "\n" + &judge(results)
 }
 

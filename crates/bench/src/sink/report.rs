@@ -50,7 +50,7 @@ impl fmt::Display for Drainer {
 /// The table and the targets.
 pub(super) fn to_markdown(results: &Results<Drainer, Drain>) -> String {
     let columns = [TOOK, RATE, BYTES, CPU, RSS, STORED];
-    let table = results.table(Drainer::value_variants(), |drain| drain.usage.events, &columns);
+    let table = results.table(Drainer::value_variants(), Some(|drain| drain.usage.events), &columns);
     table + "\n" + &judge(results)
 }
 

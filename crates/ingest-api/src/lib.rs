@@ -18,6 +18,8 @@ mod observe;
 mod guard;
 mod routes;
 
+mod docs;
+
 mod body;
 mod decode;
 pub mod headers;

@@ -77,17 +77,21 @@ pub(crate) enum Route {
     Batch,
     Metrics,
     Actuator,
+    Docs,
     Other,
 }
 
 impl Route {
-    const ALL: [Self; 5] = [Self::Single, Self::Batch, Self::Metrics, Self::Actuator, Self::Other];
+    const ALL: [Self; 6] =
+        [Self::Single, Self::Batch, Self::Metrics, Self::Actuator, Self::Docs, Self::Other];
 
     pub(crate) fn of(path: &str) -> Self {
         match path {
             "/api/pageviews" => Self::Single,
             "/api/pageviews/batch" => Self::Batch,
             "/metrics" => Self::Metrics,
+            "/" | "/docs" | "/openapi.json" => Self::Docs,
+            path if path.starts_with("/docs/") => Self::Docs,
             path if path.starts_with("/actuator/") => Self::Actuator,
             _ => Self::Other,
         }
@@ -109,6 +113,7 @@ impl Route {
             Self::Batch => "/api/pageviews/batch",
             Self::Metrics => "/metrics",
             Self::Actuator => "/actuator",
+            Self::Docs => "/docs",
             Self::Other => "other",
         }
     }

@@ -20,7 +20,7 @@ use crate::problem::Problem;
 /// Names a request in its answer and in the log. A client may choose it.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most characters of an id that a client chooses.
-const MAX_ID_LEN: usize = 64;
+pub(crate) const MAX_ID_LEN: usize = 64;
 /// The most characters of a path in the log.
 const MAX_PATH_LEN: usize = 256;
 

@@ -10,7 +10,7 @@ use model::{FieldError, Reason};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// What is wrong with a request, or with us.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
@@ -26,6 +26,7 @@ pub struct Problem {
     pub stored: Option<Vec<usize>>,
     /// A header that belongs to it.
     #[serde(skip)]
+    #[schema(ignore)]
     header: Option<Header>,
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest, HttpResponse, Resource};
 use model::Pageview;
+use serde::Serialize;
 use service::clock;
 use service::management::{Answer, Management, PATHS};
+use utoipa::ToSchema;
 
-use crate::body;
 use crate::delivery::Budget;
 use crate::guard::Guard;
 use crate::headers::{self, IdempotencyKey};
@@ -18,6 +19,7 @@ use crate::metrics::{self, Endpoint, Handles};
 use crate::problem::Problem;
 use crate::producer::{Overloaded, Producer};
 use crate::request::{self, Admission, Event, Limits, MAX_BATCH_BYTES};
+use crate::{body, docs};
 
 /// draft-ietf-httpapi-idempotency-key-header.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -38,26 +40,37 @@ pub(crate) struct State {
     pub(crate) delivery_timeout: Duration,
 }
 
+/// The answer to events that were stored.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Accepted {
+    /// The number of events that all in-sync replicas have.
+    #[schema(minimum = 1)]
+    accepted: usize,
+}
+
 pub(crate) fn configure(app: &mut ServiceConfig) {
-    app.service(
-        web::resource("/api/pageviews")
-            .route(web::post().to(post_single))
-            .default_service(web::to(async || refuse(Problem::method_not_allowed("POST")))),
-    )
-    .service(
-        web::resource("/api/pageviews/batch")
-            .route(web::post().to(post_batch))
-            .default_service(web::to(async || refuse(Problem::method_not_allowed("POST")))),
-    );
+    app.service(taking("POST", web::resource("/api/pageviews").route(web::post().to(post_single))))
+        .service(taking("POST", web::resource("/api/pageviews/batch").route(web::post().to(post_batch))));
     for path in PATHS {
-        app.service(
-            web::resource(path)
-                .route(web::get().to(manage))
-                .route(web::head().to(manage))
-                .default_service(web::to(async || refuse(Problem::method_not_allowed("GET, HEAD")))),
-        );
+        app.service(read_only(path, manage));
     }
+    docs::configure(app);
     app.default_service(web::to(async |request: HttpRequest| refuse(Problem::not_found(request.path()))));
+}
+
+/// A resource that is read with GET, or HEAD.
+pub(crate) fn read_only<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args, Output = HttpResponse> + Clone,
+    Args: FromRequest + 'static,
+{
+    let resource = web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler));
+    taking("GET, HEAD", resource)
+}
+
+/// Refuses other methods than `methods`.
+fn taking(methods: &'static str, resource: Resource) -> Resource {
+    resource.default_service(web::to(move || async move { refuse(Problem::method_not_allowed(methods)) }))
 }
 
 /// As an error, so that the access log tells why.
@@ -141,8 +154,7 @@ async fn deliver(state: &State, endpoint: Endpoint, events: &[Event<'_>]) -> Res
     }
     if answered && flight.all_stored() {
         state.metrics.produced(endpoint, events.len());
-        let body = format!(r#"{{"accepted":{}}}"#, events.len());
-        return Ok(HttpResponse::Accepted().content_type("application/json").body(body));
+        return Ok(HttpResponse::Accepted().json(Accepted { accepted: events.len() }));
     }
     let detail = if answered {
         "Kafka refused events of this request".to_owned()

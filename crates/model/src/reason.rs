@@ -36,6 +36,24 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 14] = [
+        Self::MalformedJson,
+        Self::NotAnObject,
+        Self::DuplicateField,
+        Self::MissingField,
+        Self::InvalidUserId,
+        Self::InvalidPostcode,
+        Self::InvalidWebpage,
+        Self::InvalidTimestamp,
+        Self::TimestampInMilliseconds,
+        Self::TimestampInFuture,
+        Self::TimestampTooOld,
+        Self::InvalidEventId,
+        Self::TooLarge,
+        Self::Tombstone,
+    ];
+
     /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use crate::cache::Cache;
 use crate::error::{Context, Result};
-use crate::kafka::Kafka;
+use crate::kafka::{Kafka, cluster_id};
 use crate::launch::Launcher;
 use crate::process::{Limits, Process};
 use crate::watch::Probe;
@@ -51,14 +51,23 @@ impl Broker {
             java: java.clone(),
             jars,
             folder: home.kafka(),
+            index: 0,
             quick: false,
             first_member_waits: FIRST_MEMBER_WAITS,
         };
         let step = journal.step("kafka");
-        broker.prepare(&launcher, &home, &ports).await?;
+        broker.prepare(&cluster_id()?, &launcher, &home, &ports).await?;
         let by = launcher.clone();
         let recipe = Box::new(move || broker.command(&by));
-        let kafka = Process::new("kafka".into(), ports.kafka, Probe::Kafka, recipe, LIMITS, &home, &journal);
+        let kafka = Process::new(
+            "kafka".into(),
+            ports.first_broker(),
+            Probe::Kafka(1),
+            recipe,
+            LIMITS,
+            &home,
+            &journal,
+        );
         // Its data would be there again, but what was measured meanwhile would not be true.
         kafka.set_restarts(false);
         kafka.start().await;

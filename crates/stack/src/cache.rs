@@ -24,6 +24,8 @@ const JACKSON: &str = "2.21.2";
 /// The AWS SDK of the Java program that the sink is measured against.
 const AWS_SDK: &str = "2.57.8";
 const MINISTACK: &str = "1.5.33";
+/// The fuzzer that reads OpenAPI, for a test.
+const SCHEMATHESIS: &str = "4.32.5";
 /// 55 MB of jars or 90 MB of wheels over a slow line.
 const FETCH_LIMIT: Duration = Duration::from_secs(15 * 60);
 
@@ -126,22 +128,45 @@ impl Cache {
         home: &Home,
         journal: &Journal,
     ) -> Result<PathBuf> {
+        self.python("ministack", MINISTACK, launcher, home, journal).await
+    }
+
+    /// A Python environment with the fuzzer that reads OpenAPI: its interpreter.
+    pub(crate) async fn schemathesis(
+        &self,
+        launcher: &Launcher,
+        home: &Home,
+        journal: &Journal,
+    ) -> Result<PathBuf> {
+        self.python("schemathesis", SCHEMATHESIS, launcher, home, journal).await
+    }
+
+    /// A Python environment with this package from PyPI: its interpreter.
+    async fn python(
+        &self,
+        package: &str,
+        version: &str,
+        launcher: &Launcher,
+        home: &Home,
+        journal: &Journal,
+    ) -> Result<PathBuf> {
         let entry = Entry {
-            folder: self.root.join(format!("ministack-{MINISTACK}")),
+            folder: self.root.join(format!("{package}-{version}")),
             proof: "bin/python".into(),
-            title: format!("fetch MiniStack {MINISTACK}"),
+            title: format!("fetch {package} {version}"),
         };
         let fetch = async |folder: &Path, step: &Step| {
             require("python3", "MiniStack (S3) runs on it", "python3 python3-venv")?;
-            let log = home.log("fetch-ministack");
+            let log = home.log(&format!("fetch-{package}"));
             let mut command = launcher.command("python3");
             command.args(["-m", "venv"]).arg(folder);
-            let what = "making a Python environment for MiniStack (Debian: it needs python3-venv)";
+            let what = &format!("making a Python environment for {package} (Debian: it needs python3-venv)");
             Tool { what, log: &log, limit: FETCH_LIMIT }.run(command, |_| ()).await?;
             let mut command = launcher.command(folder.join("bin/python"));
             command.args(["-m", "pip", "install", "--progress-bar", "off", "--no-input"]);
-            command.arg(format!("ministack=={MINISTACK}"));
-            let tool = Tool { what: "fetching MiniStack with pip", log: &log, limit: FETCH_LIMIT };
+            command.arg(format!("{package}=={version}"));
+            let what = &format!("fetching {package} with pip");
+            let tool = Tool { what, log: &log, limit: FETCH_LIMIT };
             tool.run(command, |line| step.progress(line)).await
         };
         Ok(self.get(&entry, journal, fetch).await?.join(&entry.proof))

@@ -92,7 +92,7 @@ fn places(options: &Options, home: &Home) -> String {
 
   `make demo` sends load and shows the counts, `make status` how everything is, `make down` stops it.",
         api = ports.api,
-        kafka = ports.kafka,
+        kafka = ports.first_broker(),
         s3 = ports.s3,
         ingest = first(Service::IngestApi),
         aggregator = first(Service::Aggregator),

@@ -48,7 +48,8 @@ pub(crate) fn replica(ports: &Ports, replica: Replica) -> Vec<(String, String)> 
 
 /// By address: with a name, clients would try IPv6 first and warn.
 pub(crate) fn kafka_bootstrap(ports: &Ports) -> String {
-    format!("127.0.0.1:{}", ports.kafka)
+    let brokers = ports.kafka().iter().map(|broker| format!("127.0.0.1:{}", broker.clients));
+    brokers.collect::<Vec<_>>().join(",")
 }
 
 pub(crate) fn s3_endpoint(ports: &Ports) -> String {

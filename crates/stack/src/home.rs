@@ -47,6 +47,14 @@ impl Home {
         self.root.join("kafka")
     }
 
+    /// Of the broker at this place, from 0.
+    pub(crate) fn broker(&self, index: usize) -> PathBuf {
+        match index {
+            0 => self.kafka(),
+            index => self.root.join(format!("kafka-{}", index + 1)),
+        }
+    }
+
     pub(crate) fn s3(&self) -> PathBuf {
         self.root.join("s3")
     }

@@ -17,18 +17,20 @@ const CLIENT: &str = "stack";
 /// An answer that lists one broker is far smaller; a length beyond this is not Kafka talking.
 const LONGEST_ANSWER: usize = 1 << 20;
 
-/// `Err` says why not.
-pub(crate) async fn answers(port: u16) -> Result<(), String> {
+/// `Err` says why not: `brokers` are expected.
+pub(crate) async fn answers(port: u16, brokers: usize) -> Result<(), String> {
     match tokio::time::timeout(LIMIT, ask(port)).await {
-        Ok(Ok(0)) => Err("it answers, but has not joined its cluster".into()),
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(joined)) if joined >= brokers => Ok(()),
+        Ok(Ok(joined)) => {
+            Err(format!("it answers, but {joined} of {brokers} brokers have joined its cluster"))
+        }
         Ok(Err(error)) => Err(format!("no answer on port {port}: {error}")),
         Err(_) => Err(format!("no answer on port {port} within {} s", LIMIT.as_secs())),
     }
 }
 
 /// The number of brokers in the cluster.
-async fn ask(port: u16) -> io::Result<i32> {
+async fn ask(port: u16) -> io::Result<usize> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.write_all(&request()).await?;
     let length = usize::try_from(stream.read_i32().await?).ok().filter(|length| *length <= LONGEST_ANSWER);
@@ -52,9 +54,9 @@ fn request() -> Vec<u8> {
 }
 
 /// Answer: correlation id, throttle time in ms, the array of brokers by its length, and more.
-fn brokers(answer: &[u8]) -> Option<i32> {
+fn brokers(answer: &[u8]) -> Option<usize> {
     let field = |at: usize| Some(i32::from_be_bytes(answer.get(at..at + 4)?.try_into().ok()?));
-    (field(0)? == CORRELATION).then(|| field(8))?
+    (field(0)? == CORRELATION).then(|| usize::try_from(field(8)?).ok())?
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ mod board;
 mod broker;
 mod cli;
 mod emulator;
+mod fuzzer;
 mod kafka_tool;
 mod metrics;
 mod replicas;

@@ -78,6 +78,12 @@ impl Options {
         self
     }
 
+    /// Changes the number of Kafka brokers, 3 at most: with 3, every partition has 3 replicas, of which 2 must be in sync.
+    pub fn brokers(mut self, brokers: usize) -> Options {
+        self.ports = self.ports.with_brokers(brokers);
+        self
+    }
+
     /// Adds a variable for all services and the CLI.
     pub fn env(mut self, name: &str, value: &str) -> Options {
         self.env.push((name.to_owned(), value.to_owned()));

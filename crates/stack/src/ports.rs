@@ -11,10 +11,10 @@ use crate::{Replica, Service, launch, procfs};
 /// The port plan of one stack.
 #[derive(Debug, Clone)]
 pub struct Ports {
-    /// Kafka's clients.
-    pub kafka: u16,
-    /// Kafka's own quorum.
-    pub controller: u16,
+    /// Of each Kafka broker that there may be; the first ones are used.
+    kafka: [KafkaPorts; 3],
+    /// How many of them are.
+    brokers: usize,
     /// The AWS emulator.
     pub s3: u16,
     /// The API, shared by all replicas of ingest-api (`SO_REUSEPORT`).
@@ -27,6 +27,19 @@ pub struct Ports {
     pub limit: u16,
     /// Keeps other test stacks away from this block for as long as a clone lives.
     _reservation: Option<Arc<File>>,
+}
+
+/// The ports of one Kafka broker, which is a controller too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KafkaPorts {
+    pub(crate) clients: u16,
+    pub(crate) quorum: u16,
+}
+
+impl KafkaPorts {
+    const fn new(clients: u16, quorum: u16) -> KafkaPorts {
+        KafkaPorts { clients, quorum }
+    }
 }
 
 /// The ports that a replica is configured with.
@@ -54,8 +67,8 @@ impl Ports {
     /// The documented ports, for `make up`.
     pub fn local() -> Ports {
         Ports {
-            kafka: 9092,
-            controller: 9093,
+            kafka: [KafkaPorts::new(9092, 9093), KafkaPorts::new(9094, 9095), KafkaPorts::new(9096, 9097)],
+            brokers: 1,
             s3: 4566,
             api: 8080,
             first: [8081, 8082],
@@ -89,8 +102,9 @@ impl Ports {
 
     fn block(base: u16, lock: Arc<File>) -> Ports {
         Ports {
-            kafka: base,
-            controller: base + 1,
+            kafka: [(0, 1), (6, 7), (8, 9)]
+                .map(|(clients, quorum)| KafkaPorts::new(base + clients, base + quorum)),
+            brokers: 1,
             s3: base + 2,
             api: base + 3,
             first: [base + 4, base + 5],
@@ -98,6 +112,21 @@ impl Ports {
             limit: 18,
             _reservation: Some(lock),
         }
+    }
+
+    /// The same, with so many Kafka brokers, 3 at most.
+    pub(crate) fn with_brokers(self, brokers: usize) -> Ports {
+        Ports { brokers: brokers.clamp(1, self.kafka.len()), ..self }
+    }
+
+    /// Kafka's, one a broker.
+    pub(crate) fn kafka(&self) -> &[KafkaPorts] {
+        &self.kafka[..self.brokers]
+    }
+
+    /// Where Kafka's clients begin.
+    pub fn first_broker(&self) -> u16 {
+        self.kafka[0].clients
     }
 
     /// Where health and metrics of a replica are.
@@ -123,11 +152,9 @@ impl Ports {
 
     /// Every port that a stack with one replica of each service needs, and for what.
     pub(crate) fn needed(&self) -> Vec<(u16, String)> {
-        let mut ports = vec![
-            (self.kafka, "kafka".into()),
-            (self.controller, "kafka".into()),
-            (self.s3, "ministack (S3)".into()),
-        ];
+        let kafka = self.kafka().iter().flat_map(|broker| [broker.clients, broker.quorum]);
+        let mut ports: Vec<_> = kafka.map(|port| (port, "kafka".into())).collect();
+        ports.push((self.s3, "ministack (S3)".into()));
         for service in Service::ALL {
             let of = self.of(Replica { service, number: 1 });
             ports.push((of.server, service.to_string()));
@@ -185,24 +212,25 @@ mod tests {
             }
         });
         while !starting.is_finished() {
-            assert!(is_free(ports.kafka));
+            assert!(is_free(ports.first_broker()));
         }
         starting.await.unwrap();
     }
 
     #[test]
     fn test_stacks_do_not_meet() {
-        let (one, two) = (Ports::reserve().unwrap(), Ports::reserve().unwrap());
+        let reserve = || Ports::reserve().unwrap().with_brokers(3);
+        let (one, two) = (reserve(), reserve());
         let all = |ports: &Ports| -> HashSet<u16> {
             let replicas = Service::ALL.into_iter().flat_map(|service| {
                 (1..=ports.limit).map(move |number| ports.of(Replica { service, number }).health())
             });
             replicas.chain(ports.needed().into_iter().map(|(port, _)| port)).collect()
         };
-        // Three for Kafka and S3, the API, two well-known ones, and one for each replica.
-        assert_eq!(all(&one).len(), 6 + 3 * usize::from(one.limit));
+        // Two for each broker, S3, the API, two well-known ones, and one for each replica.
+        assert_eq!(all(&one).len(), 10 + 3 * usize::from(one.limit));
         assert!(all(&one).is_disjoint(&all(&two)));
-        let block = one.kafka..one.kafka + BLOCK;
+        let block = one.first_broker()..one.first_broker() + BLOCK;
         assert!(all(&one).iter().all(|port| block.contains(port)));
     }
 

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::board::Board;
 use crate::cache::Cache;
 use crate::error::{Context, Error, Result};
-use crate::kafka::Kafka;
+use crate::kafka::{Kafka, cluster_id};
 use crate::launch::Launcher;
 use crate::ministack::{self, MiniStack};
+use crate::ports::KafkaPorts;
 use crate::process::{Limits, Process};
 use crate::status::Status;
 use crate::terraform::{Outcome, Terraform};
@@ -32,7 +33,8 @@ pub struct Stack {
     pub(crate) services: BTreeMap<Service, Vec<Process>>,
     pub(crate) restarts: HashMap<Service, bool>,
     pub(crate) board: Board,
-    pub(crate) kafka: Process,
+    /// A process for each broker.
+    pub(crate) kafka: Vec<Process>,
     pub(crate) s3: Process,
     pub(crate) stopped: bool,
 }
@@ -68,28 +70,27 @@ impl Stack {
             cache.ministack(&launcher, &home, &journal)
         );
         let (jars, python) = fetched?;
-        let kafka = Kafka {
-            java,
-            jars,
-            folder: home.kafka(),
+        let broker = |index| Kafka {
+            java: java.clone(),
+            jars: jars.clone(),
+            folder: home.broker(index),
+            index,
             quick: options.test,
             // One replica is what it starts with.
             first_member_waits: Duration::ZERO,
         };
+        let kafka: Vec<_> = (0..options.ports.kafka().len()).map(broker).collect();
         let s3 = MiniStack { python, folder: home.s3() };
 
         let limits = Limits { ready: options.ready_within, stop: options.stop_within };
-        let (ports, by) = (options.ports.clone(), launcher.clone());
-        let broker = kafka.clone();
-        let kafka_process = Process::new(
-            "kafka".into(),
-            ports.kafka,
-            Probe::Kafka,
-            Box::new(move || broker.command(&by)),
-            limits,
-            &home,
-            &journal,
-        );
+        let ports = options.ports.clone();
+        let kafka_process = |(broker, at): (&Kafka, &KafkaPorts)| {
+            let (broker, by) = (broker.clone(), launcher.clone());
+            let probe = Probe::Kafka(ports.kafka().len());
+            let (name, recipe) = (broker.name(), Box::new(move || broker.command(&by)));
+            Process::new(name, at.clients, probe, recipe, limits, &home, &journal)
+        };
+        let kafka_processes: Vec<_> = kafka.iter().zip(ports.kafka()).map(kafka_process).collect();
         let (emulator, by, at) = (s3.clone(), launcher.clone(), ports.clone());
         let s3_process = Process::new(
             "ministack".into(),
@@ -100,26 +101,26 @@ impl Stack {
             &home,
             &journal,
         );
-        board.replace([&kafka_process, &s3_process]);
+        board.replace(kafka_processes.iter().chain([&s3_process]));
         let mut stack = Stack {
             overrides: Overrides::default(),
             services: BTreeMap::new(),
             restarts: HashMap::new(),
-            kafka: kafka_process,
+            kafka: kafka_processes,
             s3: s3_process,
             stopped: false,
             options,
             home,
             journal,
             launcher,
-            tools: kafka.clone(),
+            tools: kafka[0].clone(),
             board,
         };
         stack.bring_up(&kafka, &s3).await?;
         Ok(stack)
     }
 
-    async fn bring_up(&mut self, kafka: &Kafka, s3: &MiniStack) -> Result<()> {
+    async fn bring_up(&mut self, kafka: &[Kafka], s3: &MiniStack) -> Result<()> {
         let ((), had_bucket) = tokio::try_join!(self.bring_up_kafka(kafka), self.bring_up_s3(s3))?;
         let wanted = self.options.replicas.clone();
         for (service, replicas) in &wanted {
@@ -141,11 +142,18 @@ impl Stack {
         tokio::try_join!(services, bucket).map(|_| ())
     }
 
-    async fn bring_up_kafka(&self, kafka: &Kafka) -> Result<()> {
+    async fn bring_up_kafka(&self, kafka: &[Kafka]) -> Result<()> {
         let step = self.journal.step("kafka");
-        kafka.prepare(&self.launcher, &self.home, &self.options.ports).await?;
-        self.kafka.start().await;
-        self.kafka.ready().await?;
+        let cluster = cluster_id()?;
+        for broker in kafka {
+            broker.prepare(&cluster, &self.launcher, &self.home, &self.options.ports).await?;
+        }
+        for broker in &self.kafka {
+            broker.start().await;
+        }
+        for broker in &self.kafka {
+            broker.ready().await?;
+        }
         step.done(format!("answers on {}", self.kafka_bootstrap()));
         match self.options.topics {
             true => self.create_topics().await,
@@ -195,8 +203,13 @@ impl Stack {
         Ok(())
     }
 
-    /// Kafka: to stop, start, kill and freeze it.
+    /// Kafka, or the first broker of it: to stop, start, kill and freeze it.
     pub fn kafka(&self) -> &Process {
+        &self.kafka[0]
+    }
+
+    /// Every broker.
+    pub fn brokers(&self) -> &[Process] {
         &self.kafka
     }
 
@@ -223,6 +236,11 @@ impl Stack {
     /// Who listens where.
     pub fn ports(&self) -> &Ports {
         &self.options.ports
+    }
+
+    /// Its folder.
+    pub fn home(&self) -> &Path {
+        self.home.root()
     }
 
     /// The folder of all logs, one file a process.
@@ -252,7 +270,7 @@ impl Stack {
 
     /// The infrastructure, and every replica of every service.
     pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
-        [&self.kafka, &self.s3].into_iter().chain(self.services.values().flatten())
+        self.kafka.iter().chain([&self.s3]).chain(self.services.values().flatten())
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -39,7 +39,7 @@ impl Stack {
         }
         step.done("stopped");
         let step = self.journal.step("stop kafka");
-        self.kafka.stop().await;
+        stop_together(&self.kafka).await;
         step.done("stopped");
         self.stopped = true;
     }

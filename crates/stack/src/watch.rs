@@ -41,7 +41,8 @@ pub(crate) enum Phase {
 /// How to ask a process whether it is ready.
 #[derive(Debug, Clone)]
 pub(crate) enum Probe {
-    Kafka,
+    /// A broker of so many.
+    Kafka(usize),
     S3(Ports),
     /// One of our services.
     Readiness,
@@ -83,7 +84,7 @@ impl Watch {
     pub(crate) async fn ask(&self) -> std::result::Result<(), String> {
         match self.state().phase {
             Phase::Running { .. } => match &self.probe {
-                Probe::Kafka => kafka_probe::answers(self.port).await,
+                Probe::Kafka(brokers) => kafka_probe::answers(self.port, *brokers).await,
                 Probe::S3(ports) => ministack::answers(ports).await,
                 Probe::Readiness => health::ready(self.port).await,
             },

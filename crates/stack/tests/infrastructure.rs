@@ -32,7 +32,7 @@ async fn comes_back_after_kill_9_and_leaves_nothing() {
     let options = infrastructure("infrastructure");
     let folder = options.home.clone();
     let stack = Stack::start(options).await.unwrap();
-    let (kafka, s3) = (stack.ports().kafka, stack.ports().s3);
+    let (kafka, s3) = (stack.ports().first_broker(), stack.ports().s3);
     let mark = stack.mark().to_owned();
     assert_eq!(marked(&mark).len(), 2);
     put(&stack, "before", "kept").await;

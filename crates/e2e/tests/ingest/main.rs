@@ -3,3 +3,4 @@
 mod corpus;
 mod frozen;
 mod guards;
+mod openapi;

@@ -178,7 +178,8 @@ impl Group {
 
     /// The offsets that the partition's log holds now.
     pub(crate) fn log_bounds(&self, partition: i32) -> KafkaResult<LogBounds> {
-        let (start, end) = self.records.consumer().fetch_watermarks(&self.topic, partition, TIMEOUT)?;
+        let client = self.records.consumer().client();
+        let (start, end) = service::kafka::watermarks(client, &self.topic, partition, TIMEOUT)?;
         Ok(LogBounds { start, end })
     }
 

@@ -116,7 +116,8 @@ impl Consumer {
     }
 
     pub(crate) fn log(&self, partition: i32) -> KafkaResult<Log> {
-        let (start, end) = self.inner().fetch_watermarks(&self.topic, partition, TIMEOUT)?;
+        let client = self.inner().client();
+        let (start, end) = service::kafka::watermarks(client, &self.topic, partition, TIMEOUT)?;
         Ok(Log { start, end })
     }
 

@@ -111,7 +111,8 @@ impl Positions {
                     progress.committed.insert(of, offset);
                     progress.hints.extend(Hint::parse(offset, &metadata).map(|hint| (of, hint)));
                 }
-                let (start, end) = self.uncommitted.fetch_watermarks(topic, partition, TIMEOUT)?;
+                let client = self.uncommitted.client();
+                let (start, end) = kafka::watermarks(client, topic, partition, TIMEOUT)?;
                 progress.starts.insert(of, start);
                 progress.ends.insert(of, end);
                 let lag = |who, position: Option<i64>| Lag {

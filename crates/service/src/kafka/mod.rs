@@ -11,9 +11,11 @@ mod headers;
 mod metadata;
 pub mod records;
 mod topics;
+mod watermarks;
 
 pub use client::{LogOnly, check_properties, consumer_config, create, default_to, producer_config};
 pub use disposition::Disposition;
 pub use headers::{Header, headers};
 pub use metadata::metadata;
 pub use topics::{missing_topics, wait_for_topics};
+pub use watermarks::watermarks;

@@ -155,7 +155,8 @@ fn read_share(
 
     let mut held = Held::default();
     for (partition, Partition { parts, .. }) in partitions {
-        let (start, _) = records.consumer().fetch_watermarks(topic, partition, TIMEOUT)?;
+        let client = records.consumer().client();
+        let (start, _) = service::kafka::watermarks(client, topic, partition, TIMEOUT)?;
         held.starts.insert((kind, partition), start);
         held.sums.extend(parts.into_iter().map(|(part, sum)| (part.key, sum)));
     }

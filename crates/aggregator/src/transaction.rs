@@ -27,7 +27,7 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Between two attempts of a call whose error did not take the time that it waited.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// How long a transaction may hang before the broker aborts it, and others wait for it at most.
-const TRANSACTION_TIMEOUT_MS: &str = "10000";
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a thread commits for one partition.
 pub(crate) struct PartitionFlush {
@@ -67,8 +67,7 @@ impl Transactions {
         health: ThreadHealth,
         shutdown: &Shutdown,
     ) -> Result<Option<Self>, Error> {
-        let mut client = service::kafka::producer_config(config);
-        client.set("transactional.id", id).set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
+        let client = service::kafka::transactional_config(config, id, TRANSACTION_TIMEOUT);
         let producer = service::kafka::create(&client, Deliveries).map_err(Error::Client)?;
         let pipeline = &config.pipeline;
         let topics = Topics {

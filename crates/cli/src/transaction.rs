@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two attempts of a call whose error came at once.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// How long readers of the topic wait for us if we die in a transaction.
-const TRANSACTION_TIMEOUT_MS: &str = "60000";
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A transactional producer. Its own thread takes in what Kafka answers.
 pub(crate) struct Transactions {
@@ -48,8 +48,7 @@ impl Transactions {
     /// # Errors
     /// When Kafka does not answer, or refuses.
     pub(crate) fn start(config: &Config, id: &str) -> anyhow::Result<Self> {
-        let mut client = kafka::producer_config(config);
-        client.set("transactional.id", id).set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
+        let client = kafka::transactional_config(config, id, TRANSACTION_TIMEOUT);
         let producer = kafka::create(&client, LastWords::default())?;
         let this = Self { producer, servers: config.kafka.bootstrap_servers.clone() };
         this.persist("register a producer", || this.producer.init_transactions(TIMEOUT))?;

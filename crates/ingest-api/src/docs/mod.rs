@@ -12,7 +12,7 @@ use actix_web::web::{Bytes, ServiceConfig};
 use crate::routes::read_only;
 
 /// The page runs its own script, talks to this server, and does nothing else.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
 static DOCUMENT: LazyLock<Bytes> =

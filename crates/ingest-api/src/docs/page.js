@@ -65,13 +65,18 @@ class Page {
     const schema = body && this.resolve(body.content["application/json"].schema);
     return make("details", { id: operation.operationId }, summary, make("div", {},
       ...prose(operation.description),
-      ...(body ? [make("h3", {}, "Body"), ...prose(body.description), ...prose(schema.description), this.fields(schema)] : []),
+      ...(body ? [make("h3", {}, "Body"), ...prose(body.description), ...prose(schema.description), this.fields(this.event(operation))] : []),
       make("h3", {}, "Try it"), this.form(path, method, operation),
       make("h3", {}, "Answers"), this.answers(operation)));
   }
 
-  fields(schema) {
-    const event = this.resolve(schema.items) ?? schema;
+  /** The schema of what is posted, or of one of them. */
+  event(operation) {
+    const schema = this.resolve(operation.requestBody.content["application/json"].schema);
+    return this.resolve(schema.items) ?? schema;
+  }
+
+  fields(event) {
     const rows = Object.entries(event.properties ?? {}).map(([name, field]) => {
       const type = [field.type].flat().filter((type) => type !== "null").join(", ");
       const required = event.required?.includes(name) ? "" : ", optional";
@@ -94,7 +99,7 @@ class Page {
     const id = operation.operationId;
     const example = operation.requestBody?.content["application/json"].example;
     const area = example && make("textarea", { id: `${id}-body`, spellcheck: "false" });
-    if (area) area.value = recent(example);
+    if (area) area.value = recent(example, this.event(operation));
     const headers = (operation.parameters ?? []).filter((parameter) => parameter.in === "header").map(({ name, description }) => ({
       name,
       description,
@@ -132,10 +137,10 @@ class Page {
   }
 }
 
-/** The example as text, an event a line, as if it happened now. */
-function recent(example) {
-  const now = Math.floor(Date.now() / 1000);
-  const line = (event) => JSON.stringify({ ...event, timestamp: now });
+/** The example as text, an event a line, as if it happened now; fields in the order of their schema. */
+function recent(example, { properties }) {
+  const now = { timestamp: Math.floor(Date.now() / 1000) };
+  const line = (event) => JSON.stringify({ ...event, ...now }, Object.keys(properties));
   return Array.isArray(example) ? `[\n  ${example.map(line).join(",\n  ")}\n]` : line(example);
 }
 

@@ -1,5 +1,7 @@
 //! The configuration that every client starts from, and where librdkafka's log lines go.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -108,6 +110,18 @@ pub fn producer_config(config: &Config) -> ClientConfig {
     client.set("acks", "all").set("enable.idempotence", "true").set("partitioner", model::topic::PARTITIONER);
     default_to(&mut client, "compression.type", "lz4");
     default_to(&mut client, "linger.ms", "1");
+    client
+}
+
+/// A transactional producer of this `id`, whose transactions the broker aborts after `timeout`.
+#[must_use]
+pub fn transactional_config(config: &Config, id: &str, timeout: Duration) -> ClientConfig {
+    let mut client = producer_config(config);
+    client.set("transactional.id", id).set("transaction.timeout.ms", timeout.as_millis().to_string());
+    // send_offsets_to_transaction hangs where the group's coordinator has died and left the metadata, whatever its timeout:
+    // it looks for another one only when a connection changes its state (librdkafka issues 5511 and 5456). So those of an
+    // idle producer are closed, which it is while it hangs, in time for the transaction.
+    default_to(&mut client, "connections.max.idle.ms", "5000");
     client
 }
 

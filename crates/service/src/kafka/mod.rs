@@ -13,7 +13,9 @@ pub mod records;
 mod topics;
 mod watermarks;
 
-pub use client::{LogOnly, check_properties, consumer_config, create, default_to, producer_config};
+pub use client::{
+    LogOnly, check_properties, consumer_config, create, default_to, producer_config, transactional_config,
+};
 pub use disposition::Disposition;
 pub use headers::{Header, headers};
 pub use metadata::metadata;

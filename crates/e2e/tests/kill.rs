@@ -36,7 +36,8 @@ enum Blow {
 }
 
 /// They fall in a random order, all of them before the first falls again.
-const BLOWS: [Blow; 6] = [
+const BLOWS: [Blow; 7] = [
+    Blow::Kill(Service::IngestApi),
     Blow::Kill(Service::Aggregator),
     Blow::Kill(Service::Aggregator),
     Blow::Kill(Service::Aggregator),
@@ -101,7 +102,11 @@ async fn break_for(stack: &mut Stack, time: Duration, mut random: StdRng) -> Res
 async fn strike(stack: &mut Stack, blow: Blow, number: u16, hits: &mut BTreeMap<Blow, u64>) -> Result<()> {
     match blow {
         Blow::Kill(service) => {
-            let replicas = if service == Service::Aggregator { AGGREGATORS } else { SINKS };
+            let replicas = match service {
+                Service::IngestApi => 1,
+                Service::Aggregator => AGGREGATORS,
+                Service::S3Sink => SINKS,
+            };
             let number = number % replicas + 1;
             if let Ok(replica) = stack.replica(service, number)
                 && replica.kill_9().await.is_ok()

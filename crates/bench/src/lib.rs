@@ -14,7 +14,6 @@
 mod arguments;
 
 mod events;
-mod partition;
 mod tally;
 
 mod fill;

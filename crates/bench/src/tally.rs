@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::ensure;
-use model::{EpochMillis, EpochSeconds, PageviewAggregate, Postcode, Window};
+use model::{EpochMillis, EpochSeconds, PageviewAggregate, Postcode, Window, partition};
 
 use crate::events::{Event, Recipe};
-use crate::partition::partition;
 
 /// The true counts of a topic.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Hands a request's events to librdkafka, and takes its answers back.
 //!
 //! rdkafka's `send` is a call with a topic's name to look up and a box to allocate for each event; here a request is one
-//! call of `rd_kafka_produce_batch` for some hundred events, and one allocation for all its tickets. DESIGN section 7 has
-//! what that saves.
+//! call of `rd_kafka_produce_batch` for each partition, and one allocation for all its tickets. DESIGN section 7 has what
+//! that saves.
 //!
 //! ```text
 //! Flight --ticket of each event--> librdkafka --Delivery--> settle: the last one lets the flight go
@@ -13,7 +13,9 @@ use std::ffi::{CString, c_void};
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
+use model::partition;
 use rdkafka::IntoOpaque;
 use rdkafka::bindings;
 use rdkafka::client::{Client, ClientContext};
@@ -29,7 +31,11 @@ const BATCH: usize = 256;
 const ANY_PARTITION: i32 = -1;
 
 /// A topic that is written to. It must be dropped before its client is.
-pub(crate) struct Topic(NonNull<bindings::rd_kafka_topic_t>);
+pub(crate) struct Topic {
+    handle: NonNull<bindings::rd_kafka_topic_t>,
+    /// How many it has, as far as is known: 0 is not.
+    partitions: AtomicI32,
+}
 
 // SAFETY: a topic's handle may be used by any thread (librdkafka, INTRODUCTION.md, "Threads and callbacks").
 unsafe impl Send for Topic {}
@@ -43,16 +49,34 @@ impl Topic {
         // SAFETY: the client is alive, the name ends with a zero, and without a configuration the client's is taken.
         let topic =
             unsafe { bindings::rd_kafka_topic_new(client.native_ptr(), name.as_ptr(), ptr::null_mut()) };
-        NonNull::new(topic).map(Self).ok_or_else(|| {
+        let handle = NonNull::new(topic).ok_or_else(|| {
             KafkaError::ClientCreation(format!("librdkafka refuses the topic {}", name.to_string_lossy()))
-        })
+        })?;
+        Ok(Self { handle, partitions: AtomicI32::new(0) })
+    }
+
+    /// From now on events are handed over by partition, of so many. One that there is no more librdkafka chooses again.
+    pub(crate) fn set_partitions(&self, partitions: i32) {
+        self.partitions.store(partitions, Ordering::Relaxed);
+    }
+
+    /// The partition of each of `events` with its place among them, by partition and in order.
+    fn by_partition(&self, events: &[Event<'_>]) -> Vec<(i32, usize)> {
+        let partitions = self.partitions.load(Ordering::Relaxed);
+        let of = |event: &Event<'_>| match partitions {
+            0 => ANY_PARTITION,
+            several => partition(event.postcode.as_bytes(), several),
+        };
+        let mut places: Vec<_> = events.iter().enumerate().map(|(place, event)| (of(event), place)).collect();
+        places.sort_by_key(|(partition, _)| *partition);
+        places
     }
 }
 
 impl Drop for Topic {
     fn drop(&mut self) {
         // SAFETY: made by `rd_kafka_topic_new`, destroyed once; messages on their way keep what they need.
-        unsafe { bindings::rd_kafka_topic_destroy(self.0.as_ptr()) };
+        unsafe { bindings::rd_kafka_topic_destroy(self.handle.as_ptr()) };
     }
 }
 
@@ -100,34 +124,49 @@ impl Flight {
         // librdkafka's share, which the last settled ticket gives back.
         let _ = Arc::into_raw(Arc::clone(&flight));
         let mut messages = Vec::with_capacity(events.len().min(BATCH));
-        for (events, tickets) in events.chunks(BATCH).zip(flight.tickets.chunks(BATCH)) {
-            messages.clear();
-            messages.extend(events.iter().zip(tickets).map(|(event, ticket)| message(event, ticket)));
-            let count = messages.len() as i32;
-            // SAFETY: the topic is alive. The messages are that many, and point to keys and values that live until the
-            // call returns, when librdkafka has copied them; it does not write to them. Their tickets live until their
-            // deliveries are settled.
-            let taken = unsafe {
-                bindings::rd_kafka_produce_batch(
-                    topic.0.as_ptr(),
-                    ANY_PARTITION,
-                    bindings::RD_KAFKA_MSG_F_COPY,
-                    messages.as_mut_ptr(),
-                    count,
-                )
-            };
-            if taken == count {
-                continue;
-            }
-            for (message, ticket) in messages.iter().zip(tickets) {
-                let error = RDKafkaErrorCode::from(message.err);
-                if error != RDKafkaErrorCode::NoError {
-                    refused(error);
-                    Delivery(NonNull::from(ticket)).settle(false);
-                }
+        for places in topic.by_partition(events).chunk_by(|(one, _), (other, _)| one == other) {
+            for places in places.chunks(BATCH) {
+                messages.clear();
+                messages.extend(
+                    places.iter().map(|(_, place)| message(&events[*place], &flight.tickets[*place])),
+                );
+                produce(topic, places[0].0, &mut messages, &mut refused);
             }
         }
         flight
+    }
+}
+
+/// Hands over `messages`, made by [`message`], each of them once.
+fn produce(
+    topic: &Topic,
+    partition: i32,
+    messages: &mut [bindings::rd_kafka_message_t],
+    mut refused: impl FnMut(RDKafkaErrorCode),
+) {
+    let count = messages.len() as i32;
+    // SAFETY: the topic is alive. The messages are that many, and point to keys and values that live until the call
+    // returns, when librdkafka has copied them; it does not write to them. Their tickets live until their deliveries are
+    // settled.
+    let taken = unsafe {
+        bindings::rd_kafka_produce_batch(
+            topic.handle.as_ptr(),
+            partition,
+            bindings::RD_KAFKA_MSG_F_COPY,
+            messages.as_mut_ptr(),
+            count,
+        )
+    };
+    if taken == count {
+        return;
+    }
+    for message in messages {
+        let error = RDKafkaErrorCode::from(message.err);
+        if error != RDKafkaErrorCode::NoError {
+            refused(error);
+            // SAFETY: the ticket of a message that librdkafka did not take.
+            unsafe { Delivery::from_ptr(message._private) }.settle(false);
+        }
     }
 }
 
@@ -219,6 +258,38 @@ mod tests {
         assert_eq!(budget.used(), 60, "events on their way hold their bytes when nobody waits for them");
         producer.flush(std::time::Duration::from_secs(30)).unwrap();
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn events_are_handed_over_by_the_partition_that_librdkafka_would_choose_and_in_order() {
+        let producer: BaseProducer<Settle> = ClientConfig::new().create_with_context(Settle).unwrap();
+        let topic = Topic::new(producer.client(), "t").unwrap();
+        let event = |number: usize| Event {
+            postcode: Postcode::parse(&format!("SW{}", number % 50)).unwrap(),
+            value: Cow::Borrowed(b"{}"),
+        };
+        let events: Vec<_> = (0..500).map(event).collect();
+        assert!(
+            topic.by_partition(&events).iter().enumerate().all(|(place, of)| *of == (ANY_PARTITION, place))
+        );
+        topic.set_partitions(6);
+        let places = topic.by_partition(&events);
+        assert!(places.is_sorted());
+        for (partition, place) in places {
+            let key = events[place].postcode;
+            // SAFETY: the topic and the key are alive; the partitioner has no use for its opaques.
+            let chosen = unsafe {
+                bindings::rd_kafka_msg_partitioner_murmur2(
+                    topic.handle.as_ptr(),
+                    key.as_bytes().as_ptr().cast(),
+                    key.as_bytes().len(),
+                    6,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                )
+            };
+            assert_eq!(partition, chosen, "{key}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::statistics::Statistics;
-use service::kafka::{LogOnly, create, missing_topics, producer_config, wait_for_topics};
+use service::kafka::{LogOnly, create, partition_count, producer_config, wait_for_topics};
 use service::{Component, Process, Shutdown};
 use tokio::sync::watch;
 
@@ -118,13 +118,13 @@ impl Producer {
     }
 
     fn watch_cluster(&self, health: &Component, shutdown: &Shutdown) {
-        let topics = [self.name.as_ref()];
-        while wait_for_topics(self.kafka.client(), &topics, health, shutdown) {
+        let client = self.kafka.client();
+        while wait_for_topics(client, &[self.name.as_ref()], health, shutdown) {
             health.up();
             while !shutdown.requested()
-                && missing_topics(self.kafka.client(), &topics, LOOK_EVERY)
-                    .is_ok_and(|missing| missing.is_empty())
+                && let Ok(Some(partitions)) = partition_count(client, &self.name, LOOK_EVERY)
             {
+                self.topic.set_partitions(i32::try_from(partitions).unwrap_or(0));
                 pause();
             }
         }

@@ -19,5 +19,5 @@ pub use client::{
 pub use disposition::Disposition;
 pub use headers::{Header, headers};
 pub use metadata::metadata;
-pub use topics::{missing_topics, wait_for_topics};
+pub use topics::{missing_topics, partition_count, wait_for_topics};
 pub use watermarks::watermarks;

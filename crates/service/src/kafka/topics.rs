@@ -1,4 +1,4 @@
-//! Waiting for topics that do not exist yet.
+//! Whether topics exist, and waiting for those that do not yet.
 
 use std::time::Duration;
 
@@ -27,6 +27,20 @@ pub fn missing_topics<C: ClientContext>(
     let exists =
         |name: &str| metadata.topics().iter().any(|topic| topic.name() == name && topic.error().is_none());
     Ok(topics.iter().filter(|name| !exists(name)).map(|name| (*name).to_owned()).collect())
+}
+
+/// How many partitions `topic` has; `None` where there is no such topic.
+///
+/// # Errors
+/// When no broker answers within `timeout`.
+pub fn partition_count<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    timeout: Duration,
+) -> KafkaResult<Option<usize>> {
+    let metadata = client.fetch_metadata(None, timeout)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+    Ok(found.map(|topic| topic.partitions().len()))
 }
 
 /// Blocks until all `topics` exist, and says in `health` what is missing meanwhile; `false` if asked to stop first.

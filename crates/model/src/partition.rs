@@ -1,10 +1,12 @@
-//! Which partition Kafka's clients send a key to: murmur2 of its bytes, without the sign, modulo the partitions.
-//!
-//! Written out here so that the events of each partition are known while they are made. Source:
+//! Which partition Kafka's clients send a key to: murmur2 of its bytes, without the sign, modulo the partitions. Source:
 //! `org.apache.kafka.common.utils.Utils.murmur2`.
 
-/// The partition of `key`.
-pub(crate) const fn partition(key: &[u8], partitions: i32) -> i32 {
+/// The partition of `key`, as [`crate::topic::PARTITIONER`] chooses it among so many.
+///
+/// # Panics
+/// Of no partitions.
+#[must_use]
+pub const fn partition(key: &[u8], partitions: i32) -> i32 {
     (murmur2(key) & 0x7FFF_FFFF) as i32 % partitions
 }
 

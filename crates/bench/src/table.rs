@@ -97,10 +97,9 @@ impl<S: Copy + PartialEq + Display, R> Results<S, R> {
     fn cell(&self, subject: S, column: &Column<R>) -> String {
         let mut values: Vec<f64> = self.of(subject).map(column.of).collect();
         let middle = median(&mut values).map(column.write).unwrap_or_default();
-        match values.as_slice() {
-            [lowest, .., highest] => {
-                format!("{middle} ({} to {})", (column.write)(*lowest), (column.write)(*highest))
-            }
+        let ends = values.first().zip(values.last());
+        match ends.map(|(lowest, highest)| ((column.write)(*lowest), (column.write)(*highest))) {
+            Some((lowest, highest)) if lowest != highest => format!("{middle} ({lowest} to {highest})"),
             _ => middle,
         }
     }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Load, README_EVENT, audit, conclude, eventually, for_a_while, metric, options, post, seed};
+use e2e::{
+    Load, README_EVENT, audit, conclude, eventually, for_a_while, kill_only_broker, metric, options, post,
+    seed,
+};
 use stack::{Service, Signal, Stack};
 
 #[tokio::test]
@@ -20,7 +23,7 @@ async fn an_s3_that_hangs_and_a_kafka_that_dies_lose_and_double_nothing() -> Res
     stack.s3().signal(Signal::Cont)?;
     for_a_while(Duration::from_secs(4)).await;
 
-    stack.kafka().kill_9().await?;
+    kill_only_broker(&stack).await?;
     stack.kafka().ready().await?;
 
     let report = load.end().await?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::{
-    Group, Held, Load, Moment, Offsets, Proxy, Requests, conclude, eventually, keys, metric, minutes_ago,
-    options, post, seed,
+    Group, Held, Load, Moment, Offsets, Proxy, Requests, conclude, eventually, keys, kill_only_broker,
+    metric, minutes_ago, options, post, seed,
 };
 use model::Window;
 use stack::{Service, Stack};
@@ -81,7 +81,7 @@ impl Victim<'_> {
         let before = metric(self.stack, Service::S3Sink, 1, WRITES).await?;
         let kafka = self.stack.kafka();
         kafka.set_restarts(false);
-        kafka.kill_9().await?;
+        kill_only_broker(self.stack).await?;
         hold.close().let_go().await?;
         eventually("the sink knows that its object is there", WITHIN, async || {
             let writes = metric(self.stack, Service::S3Sink, 1, WRITES).await?;

@@ -20,40 +20,63 @@ async fn a_frozen_kafka_is_told_at_once_costs_no_memory_and_loses_nothing() -> R
     let stack = Stack::start(options).await?;
     let load = ["--rate", "40000", "--duration", "120s", "--batch", "4000", "--history", "20m"];
     let load = Load::start(&stack, "frozen", &load).await?;
-    let accepted = async || metric(&stack, Service::IngestApi, 1, "pageviews_produced_total").await;
-    eventually("load is accepted", Duration::from_secs(20), async || {
-        Ok((accepted().await? > 40_000).then_some(()))
-    })
-    .await?;
+    accepts(&stack, 0).await?;
 
-    // What does not fit beside what is in flight; a single event might.
-    let large = format!("[{}]", vec![README_EVENT; 10_000].join(","));
-    stack.kafka().signal(Signal::Stop)?;
-    eventually("the budget is full", Duration::from_secs(20), async || {
-        let answer = post(&stack, "/api/pageviews/batch", large.clone()).await?;
-        ensure!(answer.status == 503 && answer.content_type == "application/problem+json", "{answer:?}");
-        Ok(answer.json.to_string().contains("on its way to Kafka already").then_some(()))
-    })
-    .await?;
+    freeze(&stack).await?;
     // What Kafka acknowledged before it froze is answered by now: since then there is no 202.
-    let before = accepted().await?;
+    let before = accepted(&stack).await?;
     for _ in 0..20 {
-        let answer =
-            tokio::time::timeout(DELIVERY_TIMEOUT / 2, post(&stack, "/api/pageviews/batch", large.clone()));
+        let answer = tokio::time::timeout(
+            DELIVERY_TIMEOUT / 2,
+            post(&stack, "/api/pageviews/batch", what_does_not_fit()),
+        );
         ensure!(answer.await??.status == 503, "accepted while Kafka is frozen");
     }
-    ensure!(accepted().await? == before, "events were answered 202 while Kafka was frozen");
+    ensure!(accepted(&stack).await? == before, "events were answered 202 while Kafka was frozen");
     let memory = peak_memory(&stack, Service::IngestApi, 1)?;
     println!("peak memory of ingest-api: {} MiB", memory >> 20);
     ensure!(memory < MEMORY, "ingest-api took {memory} bytes");
-
     stack.kafka().signal(Signal::Cont)?;
-    eventually("load is accepted again", Duration::from_secs(30), async || {
-        Ok((accepted().await? > before + 40_000).then_some(()))
-    })
-    .await?;
-    conclude(&stack, load).await?;
+    accepts(&stack, before).await?;
     ensure!(stack.replica(Service::IngestApi, 1)?.crashes() == 0, "ingest-api crashed");
+
+    // All that is on its way is lost now, and none of it was answered 202.
+    freeze(&stack).await?;
+    stack.kill_9(Service::IngestApi, 1).await?;
+    stack.kafka().signal(Signal::Cont)?;
+    stack.wait_ready().await?;
+    accepts(&stack, 0).await?;
+    conclude(&stack, load).await?;
     stack.stop().await?;
     Ok(())
+}
+
+async fn accepted(stack: &Stack) -> Result<u64> {
+    metric(stack, Service::IngestApi, 1, "pageviews_produced_total").await
+}
+
+/// Waits until more than `before` have been accepted.
+async fn accepts(stack: &Stack, before: u64) -> Result<()> {
+    eventually("load is accepted", Duration::from_secs(30), async || {
+        Ok((accepted(stack).await? > before + 40_000).then_some(()))
+    })
+    .await
+}
+
+/// Stops Kafka, and waits until there is no room for more.
+async fn freeze(stack: &Stack) -> Result<()> {
+    stack.kafka().signal(Signal::Stop)?;
+    let answer = post(stack, "/api/pageviews", README_EVENT).await?;
+    ensure!(answer.status == 503, "accepted while Kafka is frozen: {answer:?}");
+    eventually("the budget is full", Duration::from_secs(20), async || {
+        let answer = post(stack, "/api/pageviews/batch", what_does_not_fit()).await?;
+        ensure!(answer.status == 503 && answer.content_type == "application/problem+json", "{answer:?}");
+        Ok(answer.json.to_string().contains("on its way to Kafka already").then_some(()))
+    })
+    .await
+}
+
+/// Beside what is in flight; a single event might.
+fn what_does_not_fit() -> String {
+    format!("[{}]", vec![README_EVENT; 10_000].join(","))
 }

@@ -55,7 +55,8 @@ impl Topic {
         Ok(Self { handle, partitions: AtomicI32::new(0) })
     }
 
-    /// From now on events are handed over by partition, of so many. One that there is no more librdkafka chooses again.
+    /// From now on events are handed over by partition, of so many. One that there is no more is refused, and
+    /// its request answered 503, until the next look.
     pub(crate) fn set_partitions(&self, partitions: i32) {
         self.partitions.store(partitions, Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
 //! The headers of a request that say what its body is. Pure.
 
-use crate::problem::Problem;
+use crate::problem::{MAX_QUOTED, Problem};
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +61,12 @@ pub fn check_content_type(content_type: Option<&[u8]>) -> Result<(), Problem> {
     }
     Err(Problem::unsupported(format!(
         "Content-Type {} is not understood: send JSON as application/json or text/plain",
-        media_type.escape_ascii()
+        quoted(media_type)
     )))
+}
+
+fn quoted(text: &[u8]) -> impl std::fmt::Display {
+    text[..text.len().min(MAX_QUOTED)].escape_ascii()
 }
 
 impl Coding {
@@ -80,7 +84,7 @@ impl Coding {
             b"zstd" => Ok(Self::Zstd),
             other => Err(Problem::unsupported_coding(format!(
                 "Content-Encoding {} is not understood: send gzip, zstd, or the body as it is",
-                other.escape_ascii()
+                quoted(other)
             ))),
         }
     }

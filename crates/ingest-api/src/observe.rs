@@ -21,8 +21,8 @@ use crate::problem::Problem;
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most characters of an id that a client chooses.
 pub(crate) const MAX_ID_LEN: usize = 64;
-/// The most characters of a path in the log.
-const MAX_PATH_LEN: usize = 256;
+/// The most characters of a path in the log, and of a reason, which may repeat what the client sent.
+const MAX_LOGGED_LEN: usize = 256;
 
 /// Requests to the API, of which clients send more; health and metrics are asked for ever.
 #[derive(Debug, Default)]
@@ -112,11 +112,13 @@ impl Observer {
             self.log.log(Entry {
                 request_id: String::from_utf8_lossy(begun.id.as_bytes()).into_owned(),
                 method: request.method().to_string(),
-                path: request.path().chars().take(MAX_PATH_LEN).collect(),
+                path: request.path().chars().take(MAX_LOGGED_LEN).collect(),
                 status,
                 took,
                 caller: self.caller(request),
-                detail: problem.map(|problem| problem.detail.clone()).unwrap_or_default(),
+                detail: problem
+                    .map(|problem| problem.detail.chars().take(MAX_LOGGED_LEN).collect())
+                    .unwrap_or_default(),
             });
         }
     }

@@ -9,6 +9,9 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use model::{FieldError, Reason};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+/// Of what a client sent, the most that is repeated to it.
+pub(crate) const MAX_QUOTED: usize = 100;
+
 /// What is wrong with a request, or with us.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Problem {
@@ -102,6 +105,7 @@ impl Problem {
     }
 
     pub(crate) fn not_found(path: &str) -> Self {
+        let path: String = path.chars().take(MAX_QUOTED).collect();
         let detail = format!("there is no {path}: post events to /api/pageviews or /api/pageviews/batch");
         Self::new(404, "Not Found", detail)
     }

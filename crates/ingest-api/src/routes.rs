@@ -1,7 +1,7 @@
 //! The endpoints: read the body, check it, hand it to Kafka, wait, answer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::delivery::Budget;
 use crate::guard::Guard;
+use crate::handover::Flight;
 use crate::headers::{self, IdempotencyKey};
 use crate::metrics::{self, Endpoint, Handles};
 use crate::problem::Problem;
@@ -86,7 +87,10 @@ async fn post_single(
     let key = state.before_body(&request, MAX_SINGLE_BYTES)?;
     let body = body::read(&request, payload, MAX_SINGLE_BYTES, &state.reading).await?;
     let event = count_faults(request::single(&body, state.admission(key.as_ref())))?;
-    deliver(&state, Endpoint::Single, &[event]).await
+    let sent = state.send(&[event])?;
+    // Kafka's client has a copy.
+    drop(body);
+    delivered(&state, Endpoint::Single, sent).await
 }
 
 async fn post_batch(
@@ -97,7 +101,10 @@ async fn post_batch(
     let key = state.before_body(&request, MAX_BATCH_BYTES)?;
     let body = body::read(&request, payload, MAX_BATCH_BYTES, &state.reading).await?;
     let events = count_faults(request::batch(&body, state.admission(key.as_ref())))?;
-    deliver(&state, Endpoint::Batch, &events).await
+    let sent = state.send(&events)?;
+    drop(events);
+    drop(body);
+    delivered(&state, Endpoint::Batch, sent).await
 }
 
 async fn manage(request: HttpRequest, state: Data<State>) -> HttpResponse {
@@ -129,6 +136,12 @@ impl State {
         headers.get(IDEMPOTENCY_KEY).map(|key| IdempotencyKey::parse(key.as_bytes())).transpose()
     }
 
+    fn send(&self, events: &[Event<'_>]) -> Result<Sent, Problem> {
+        let at = clock::monotonic();
+        let flight = self.producer.send(events).map_err(|Overloaded| overloaded())?;
+        Ok(Sent { flight, events: events.len(), at })
+    }
+
     fn admission<'a>(&self, idempotency_key: Option<&'a IdempotencyKey>) -> Admission<'a> {
         Admission { now: clock::now(), limits: self.limits, idempotency_key }
     }
@@ -144,17 +157,23 @@ fn count_faults<T>(result: Result<T, Problem>) -> Result<T, Problem> {
         .inspect_err(|problem| problem.errors.iter().for_each(|fault| metrics::rejected(fault.error.reason)))
 }
 
-/// 202 once Kafka has all `events`, 503 when that is not known in time.
-async fn deliver(state: &State, endpoint: Endpoint, events: &[Event<'_>]) -> Result<HttpResponse, Problem> {
-    let sent = clock::monotonic();
-    let flight = state.producer.send(events).map_err(|Overloaded| overloaded())?;
+/// A request's events on their way to Kafka.
+struct Sent {
+    flight: Arc<Flight>,
+    events: usize,
+    at: Instant,
+}
+
+/// 202 once Kafka has all of them, 503 when that is not known in time.
+async fn delivered(state: &State, endpoint: Endpoint, sent: Sent) -> Result<HttpResponse, Problem> {
+    let Sent { flight, events, at } = sent;
     let answered = tokio::time::timeout(state.delivery_timeout, flight.wait()).await.is_ok();
     if answered {
-        state.metrics.delivered(sent.elapsed());
+        state.metrics.delivered(at.elapsed());
     }
     if answered && flight.all_stored() {
-        state.metrics.produced(endpoint, events.len());
-        return Ok(HttpResponse::Accepted().json(Accepted { accepted: events.len() }));
+        state.metrics.produced(endpoint, events);
+        return Ok(HttpResponse::Accepted().json(Accepted { accepted: events }));
     }
     let detail = if answered {
         "Kafka refused events of this request".to_owned()

@@ -54,6 +54,7 @@ async fn keys_origins_and_rates_are_enforced_and_keys_change_without_a_restart()
     ensure!(post(&["X-API-Key: wrong"]).await?.status == 401);
     ensure!(post(&["Authorization: Bearer first-secret"]).await?.status == 202);
     ensure!(post(&["X-API-Key: first-secret"]).await?.status == 202);
+    ensure!(post(&["Authorization: Bearer proxy-token", "X-API-Key: first-secret"]).await?.status == 202);
 
     fs::write(&file, "shop second-secret\n")?;
     eventually("the new key is known", REREAD, async || {

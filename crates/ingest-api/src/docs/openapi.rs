@@ -26,7 +26,7 @@ const DESCRIPTION: &str = "\
     counted exactly once. A 503 means *perhaps stored*: send it again, with an `event_id` or an `Idempotency-Key` if it \
     must count once.\n\n\
     Refusals are `application/problem+json` (RFC 9457). Every answer carries `X-Request-Id`: the request's own, or one \
-    made for it. HTTP that cannot be read at all is answered 400 or 431 without a body.";
+    made for it. HTTP that cannot be read at all is answered 400, 408 or 431 without a body.";
 
 const SINGLE: &str = "\
     Answers 202 once all in-sync replicas have the event. The record in Kafka is the event as it was sent, on one line; \

@@ -96,13 +96,15 @@ impl Guard {
 fn known_key(keys: &Keys, request: &HttpRequest) -> Result<KeyName, Problem> {
     let headers = request.headers();
     let bearer = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(bearer);
-    let given = bearer.or_else(|| headers.get(API_KEY).map(HeaderValue::as_bytes));
-    let given = given.ok_or_else(|| {
-        Problem::unauthorized(
+    // Either: a proxy may have put a token of its own beside the key.
+    let given = [bearer, headers.get(API_KEY).map(HeaderValue::as_bytes)];
+    if given == [None, None] {
+        return Err(Problem::unauthorized(
             "an API key is needed: send it as Authorization: Bearer KEY, or as X-API-Key: KEY",
-        )
-    })?;
-    keys.find(given).ok_or_else(|| Problem::unauthorized("this API key is not known"))
+        ));
+    }
+    let mut known = given.into_iter().flatten().filter_map(|key| keys.find(key));
+    known.next().ok_or_else(|| Problem::unauthorized("this API key is not known"))
 }
 
 /// The token in `Bearer TOKEN` (RFC 6750, section 2.1).

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::KafkaResult;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 
 use crate::health::Component;
 use crate::shutdown::Shutdown;
@@ -22,11 +23,9 @@ pub fn missing_topics<C: ClientContext>(
     topics: &[&str],
     timeout: Duration,
 ) -> KafkaResult<Vec<String>> {
-    // All of the cluster's topics: asking for a topic by name would create it where brokers create topics by themselves.
-    let metadata = client.fetch_metadata(None, timeout)?;
-    let exists =
-        |name: &str| metadata.topics().iter().any(|topic| topic.name() == name && topic.error().is_none());
-    Ok(topics.iter().filter(|name| !exists(name)).map(|name| (*name).to_owned()).collect())
+    let metadata = look(client, timeout)?;
+    let missing = topics.iter().filter(|name| find(&metadata, name).is_none());
+    Ok(missing.map(|name| (*name).to_owned()).collect())
 }
 
 /// How many partitions `topic` has; `None` where there is no such topic.
@@ -38,9 +37,17 @@ pub fn partition_count<C: ClientContext>(
     topic: &str,
     timeout: Duration,
 ) -> KafkaResult<Option<usize>> {
-    let metadata = client.fetch_metadata(None, timeout)?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
-    Ok(found.map(|topic| topic.partitions().len()))
+    Ok(find(&look(client, timeout)?, topic).map(|topic| topic.partitions().len()))
+}
+
+/// Asks what the cluster looks like now, which the client remembers.
+pub(super) fn look<C: ClientContext>(client: &Client<C>, timeout: Duration) -> KafkaResult<Metadata> {
+    // All of its topics: asking for a topic by name would create it where brokers create topics by themselves.
+    client.fetch_metadata(None, timeout)
+}
+
+fn find<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a MetadataTopic> {
+    metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())
 }
 
 /// Blocks until all `topics` exist, and says in `health` what is missing meanwhile; `false` if asked to stop first.

@@ -50,7 +50,7 @@ impl Broker {
         let broker = Kafka {
             java: java.clone(),
             jars,
-            folder: home.kafka(),
+            folder: home.kafka(0),
             index: 0,
             quick: false,
             first_member_waits: FIRST_MEMBER_WAITS,
@@ -130,7 +130,7 @@ impl Broker {
     /// Stops it, and removes its data; the logs stay.
     pub async fn stop(self) -> Result<()> {
         self.kafka.stop().await;
-        let data = self.home.kafka();
+        let data = self.home.kafka(0);
         fs::remove_dir_all(&data).context(|| format!("cannot remove {}", data.display()))
     }
 }

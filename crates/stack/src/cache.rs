@@ -128,7 +128,8 @@ impl Cache {
         home: &Home,
         journal: &Journal,
     ) -> Result<PathBuf> {
-        self.python("ministack", MINISTACK, launcher, home, journal).await
+        let purpose = "MiniStack (S3) runs on it";
+        self.python("ministack", MINISTACK, purpose, launcher, home, journal).await
     }
 
     /// A Python environment with the fuzzer that reads OpenAPI: its interpreter.
@@ -138,7 +139,8 @@ impl Cache {
         home: &Home,
         journal: &Journal,
     ) -> Result<PathBuf> {
-        self.python("schemathesis", SCHEMATHESIS, launcher, home, journal).await
+        let purpose = "Schemathesis, which a test needs, runs on it";
+        self.python("schemathesis", SCHEMATHESIS, purpose, launcher, home, journal).await
     }
 
     /// A Python environment with this package from PyPI: its interpreter.
@@ -146,6 +148,7 @@ impl Cache {
         &self,
         package: &str,
         version: &str,
+        purpose: &'static str,
         launcher: &Launcher,
         home: &Home,
         journal: &Journal,
@@ -156,7 +159,7 @@ impl Cache {
             title: format!("fetch {package} {version}"),
         };
         let fetch = async |folder: &Path, step: &Step| {
-            require("python3", "MiniStack (S3) runs on it", "python3 python3-venv")?;
+            require("python3", purpose, "python3 python3-venv")?;
             let log = home.log(&format!("fetch-{package}"));
             let mut command = launcher.command("python3");
             command.args(["-m", "venv"]).arg(folder);

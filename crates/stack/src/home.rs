@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
+use crate::kafka;
 
 /// A log larger than this is put aside when its process is started next.
 const LOG_LIMIT: u64 = 32 << 20;
@@ -43,16 +44,9 @@ impl Home {
         self.logs().join(format!("{name}.log"))
     }
 
-    pub(crate) fn kafka(&self) -> PathBuf {
-        self.root.join("kafka")
-    }
-
     /// Of the broker at this place, from 0.
-    pub(crate) fn broker(&self, index: usize) -> PathBuf {
-        match index {
-            0 => self.kafka(),
-            index => self.root.join(format!("kafka-{}", index + 1)),
-        }
+    pub(crate) fn kafka(&self, index: usize) -> PathBuf {
+        self.root.join(kafka::name(index))
     }
 
     pub(crate) fn s3(&self) -> PathBuf {

@@ -78,12 +78,9 @@ impl Kafka {
         command
     }
 
-    /// Its name as a process.
+    /// Its name as a process, and of its folder.
     pub(crate) fn name(&self) -> String {
-        match self.index {
-            0 => "kafka".to_owned(),
-            index => format!("kafka-{}", index + 1),
-        }
+        name(self.index)
     }
 
     fn class_path(&self) -> [OsString; 3] {
@@ -164,6 +161,14 @@ Configuration:
       - {name: org.apache.kafka.common.config.AbstractConfig, level: WARN}
       - {name: org.apache.kafka.storage.internals.log, level: WARN}
 ";
+
+/// What the broker at this place, from 0, is called.
+pub(crate) fn name(index: usize) -> String {
+    match index {
+        0 => "kafka".to_owned(),
+        index => format!("kafka-{}", index + 1),
+    }
+}
 
 /// Kafka's own form of a UUID: 128 bits in URL-safe base64. The last of its 22 characters carries two bits only.
 pub(crate) fn cluster_id() -> Result<String> {

@@ -73,7 +73,7 @@ impl Stack {
         let broker = |index| Kafka {
             java: java.clone(),
             jars: jars.clone(),
-            folder: home.broker(index),
+            folder: home.kafka(index),
             index,
             quick: options.test,
             // One replica is what it starts with.

@@ -195,9 +195,11 @@ unsafe impl Send for Delivery {}
 unsafe impl Sync for Delivery {}
 
 impl Delivery {
-    /// Kafka has answered for the event, or was never asked.
+    /// Kafka has answered for the event, or was never asked. Answers are taken in by the producer's own thread only: another
+    /// one could settle the last event while the first is not back from here.
     pub(crate) fn settle(self, is_stored: bool) {
         // SAFETY: librdkafka's share of the flight is given back by its last ticket only, and this one is not settled yet.
+        // Whoever settles in another thread at the same time is in `start`, with a share of its own.
         let Ticket { flight, index } = unsafe { self.0.as_ref() };
         let flight = *flight;
         // SAFETY: as above.

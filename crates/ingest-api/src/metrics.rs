@@ -32,7 +32,7 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         REJECTED,
-        "Faults of events in requests answered 400, by reason: what clients get wrong"
+        "Faults told to clients, at most 100 a request, by reason: what they get wrong"
     );
     describe_counter!(DELIVERY_FAILURES, "Events that Kafka refused, by error: each made its request a 503");
     describe_histogram!(

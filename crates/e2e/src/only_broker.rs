@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use stack::{Service, Signal, Stack};
 
-use crate::wait::for_a_while;
+use crate::wait::eventually;
 
-/// A commit takes some tens of milliseconds.
-const COMMITTED: Duration = Duration::from_secs(1);
+const TOOL: &str = "org.apache.kafka.tools.TransactionsCommand";
+const COMPLETED: Duration = Duration::from_secs(30);
 
 /// Kills Kafka at a moment in which no transaction is being completed: the aggregators are frozen before, with whatever
 /// transaction they have open, and go on after.
@@ -21,7 +21,14 @@ const COMMITTED: Duration = Duration::from_secs(1);
 /// When something is not running.
 pub async fn kill_only_broker(stack: &Stack) -> Result<()> {
     signal_aggregators(stack, Signal::Stop)?;
-    for_a_while(COMMITTED).await;
+    eventually("no transaction is being completed", COMPLETED, async || {
+        let output = stack.kafka_tool(TOOL, &["list"], b"").await?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let list = String::from_utf8(output.stdout)?;
+        ensure!(list.contains("TransactionState"), "not a list of transactions: {list}");
+        Ok((!list.contains("Prepare")).then_some(()))
+    })
+    .await?;
     stack.kafka().kill_9().await?;
     signal_aggregators(stack, Signal::Cont)
 }

@@ -81,3 +81,17 @@ impl fmt::Display for Reason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn all_are_all_and_their_names_differ() {
+        let places: Vec<_> = Reason::ALL.iter().map(|reason| *reason as usize).collect();
+        assert!(places.into_iter().eq(0..=Reason::Tombstone as usize), "the last one is Tombstone");
+        assert_eq!(BTreeSet::from(Reason::ALL.map(Reason::as_str)).len(), Reason::ALL.len());
+    }
+}

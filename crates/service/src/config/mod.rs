@@ -47,7 +47,7 @@ impl Config {
         Self::from_environment(file, default_port, std::env::vars())
     }
 
-    fn from_environment(
+    pub(crate) fn from_environment(
         file: Option<&Path>,
         default_port: u16,
         variables: impl IntoIterator<Item = (String, String)>,

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn with_properties(properties: &[(&str, &str)]) -> Config {
-        let mut config = Config::load(None, 0).unwrap();
+        let mut config = Config::from_environment(None, 0, []).unwrap();
         let owned = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         config.kafka.properties = owned.collect();
         config

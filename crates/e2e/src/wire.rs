@@ -79,6 +79,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let _ = self.stream.flush().await;
     }
 
+    /// Sends `bytes` again and again, and reads nothing, until the other side takes no more of it and closes.
+    ///
+    /// # Errors
+    /// When it does not for half a minute.
+    pub async fn send_until_closed(&mut self, bytes: &[u8]) -> Result<()> {
+        let sending = async { while self.stream.write_all(bytes).await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, sending).await.context("the connection is open after half a minute")
+    }
+
     /// The next final answer; `None` if the connection is closed without one.
     ///
     /// # Errors

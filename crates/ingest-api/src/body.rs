@@ -1,24 +1,68 @@
 //! Reads a request's body: so much, so slowly, and so much at a time as is allowed, and decompressed.
 
 use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures::StreamExt as _;
 use service::clock;
 
+use crate::connection::Progress;
 use crate::decode::decode;
 use crate::delivery::{Budget, Reservation};
 use crate::headers::Coding;
 use crate::problem::Problem;
+use crate::request::MAX_SINGLE_BYTES;
 
-/// How long a client may take to begin.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// From then on it must send so many bytes a second, on average.
-const SLOWEST: usize = 16 * 1024;
+/// How fast a body must come.
+struct Pace {
+    /// Bytes a second.
+    slowest: u64,
+    /// How far behind it may fall.
+    pause: Duration,
+}
+
+const PACE: Pace = Pace { slowest: 16 * 1024, pause: Duration::from_secs(10) };
+/// While more than half of the room for bodies is taken: those that stall make way.
+const BRISK_PACE: Pace = Pace { slowest: 256 * 1024, pause: Duration::from_secs(1) };
+/// How often is looked whether it is.
+const LOOK: Duration = Duration::from_millis(500);
+/// One part of so many of the room is for bodies of at most [`MAX_SINGLE_BYTES`] bytes, whatever large ones do.
+const PART_FOR_SMALL: u64 = 16;
+
+impl Pace {
+    /// Until when more must come of a body that had until `deadline`, and so many bytes of which have come `now`. What
+    /// comes fast earns no longer pause.
+    fn extended(&self, deadline: Instant, now: Instant, bytes: usize) -> Instant {
+        let earned = Duration::from_micros(bytes as u64 * 1_000_000 / self.slowest);
+        (deadline + earned).min(now + self.pause)
+    }
+}
+
+/// Until when a client must send more of its body.
+struct Deadlines {
+    usual: Instant,
+    brisk: Instant,
+}
+
+impl Deadlines {
+    fn new(now: Instant) -> Self {
+        Self { usual: now + PACE.pause, brisk: now + BRISK_PACE.pause }
+    }
+
+    fn extend(&mut self, now: Instant, bytes: usize) {
+        self.usual = PACE.extended(self.usual, now, bytes);
+        self.brisk = BRISK_PACE.extended(self.brisk, now, bytes);
+    }
+
+    const fn get(&self, is_scarce: bool) -> Instant {
+        if is_scarce { self.brisk } else { self.usual }
+    }
+}
 
 /// A body, which takes its bytes from a budget while it lives.
 pub(crate) struct Body {
@@ -35,8 +79,8 @@ impl Deref for Body {
 }
 
 /// The size that the client announces, if it does.
-pub(crate) fn announced(request: &HttpRequest) -> Option<usize> {
-    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+pub(crate) fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The whole body, of at most `limit` bytes, as sent and decompressed.
@@ -47,31 +91,44 @@ pub(crate) async fn read(
     budget: &Arc<Budget>,
 ) -> Result<Body, Problem> {
     let coding = Coding::parse(request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes))?;
-    let mut room = budget.reserve(0).ok_or_else(no_room)?;
-    let sent = receive(payload, limit, &mut room).await?;
+    let left = if limit <= MAX_SINGLE_BYTES { 0 } else { budget.limit() / PART_FOR_SMALL };
+    let mut room = budget.leaving(left);
+    let sent = receive(payload, limit, budget, &mut room).await?;
+    if let Some(connection) = request.conn_data::<Rc<Progress>>() {
+        connection.received();
+    }
     if coding == Coding::Identity {
         return Ok(Body { bytes: sent, _room: room });
     }
-    let mut decoded_room = budget.reserve(0).ok_or_else(no_room)?;
+    let mut decoded_room = budget.leaving(left);
     let bytes = decode(&sent, coding, limit, |bytes| take(&mut decoded_room, bytes))?;
     Ok(Body { bytes: bytes.into(), _room: decoded_room })
 }
 
-async fn receive(mut payload: Payload, limit: usize, room: &mut Reservation) -> Result<Bytes, Problem> {
-    let started = clock::monotonic();
+async fn receive(
+    mut payload: Payload,
+    limit: usize,
+    budget: &Budget,
+    room: &mut Reservation,
+) -> Result<Bytes, Problem> {
+    let mut deadlines = Deadlines::new(clock::monotonic());
     let mut all = BytesMut::new();
     let mut first = None;
     let mut received = 0;
     loop {
-        let deadline = started + PATIENCE + Duration::from_secs((received / SLOWEST) as u64);
-        let chunk = match tokio::time::timeout_at(deadline.into(), payload.next()).await {
+        let is_scarce = budget.is_scarce();
+        let until = deadlines.get(is_scarce).min(clock::monotonic() + LOOK);
+        let chunk = match tokio::time::timeout_at(until.into(), payload.next()).await {
             Ok(Some(Ok(chunk))) => chunk,
             Ok(Some(Err(error))) => {
                 return Err(Problem::invalid(format!("the body ended early: {error}"), Vec::new()));
             }
             Ok(None) => return Ok(first.unwrap_or_else(|| all.freeze())),
+            Err(_elapsed) if clock::monotonic() < deadlines.get(budget.is_scarce()) => continue,
+            Err(_elapsed) if is_scarce => return Err(no_room()),
             Err(_elapsed) => return Err(too_slow(received)),
         };
+        deadlines.extend(clock::monotonic(), chunk.len());
         received += chunk.len();
         if received > limit {
             return Err(Problem::body_too_large(limit));
@@ -98,7 +155,26 @@ fn no_room() -> Problem {
 
 fn too_slow(received: usize) -> Problem {
     Problem::timeout(format!(
-        "the body came too slowly: {received} bytes of it, and no end; {PATIENCE:?} are allowed, and a second more for \
-         every {SLOWEST} bytes"
+        "the body came too slowly: {received} bytes of it, and no end; {} bytes a second are asked for, and pauses of at \
+         most {:?}",
+        PACE.slowest, PACE.pause
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_may_be_as_slow_as_the_pace_and_pause_however_fast_it_was_before() {
+        let start = clock::monotonic();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut deadline = at(10);
+        for second in 1..500 {
+            deadline = PACE.extended(deadline, at(second), 16 * 1024);
+            assert_eq!(deadline, at(second + 10), "as fast as it must be");
+        }
+        assert_eq!(PACE.extended(deadline, at(500), 8 << 20), at(510), "much at once");
+        assert_eq!(PACE.extended(at(510), at(509), 1), at(510) + Duration::from_micros(61), "almost nothing");
+    }
 }

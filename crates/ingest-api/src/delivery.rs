@@ -17,6 +17,8 @@ pub(crate) struct Budget {
 pub(crate) struct Reservation {
     budget: Arc<Budget>,
     bytes: u64,
+    /// What it leaves to others.
+    left: u64,
 }
 
 impl Budget {
@@ -26,8 +28,22 @@ impl Budget {
 
     /// Takes `bytes` if they fit.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reservation> {
-        let mut reservation = Reservation { budget: Arc::clone(self), bytes: 0 };
+        let mut reservation = self.leaving(0);
         reservation.grow(bytes).then_some(reservation)
+    }
+
+    /// Takes nothing yet, and never the last `left` bytes.
+    pub(crate) fn leaving(self: &Arc<Self>, left: u64) -> Reservation {
+        Reservation { budget: Arc::clone(self), bytes: 0, left }
+    }
+
+    pub(crate) const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Whether more than half of it is taken.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.used() > self.limit / 2
     }
 
     /// Whether `bytes` would fit now.
@@ -43,7 +59,8 @@ impl Budget {
 impl Reservation {
     /// Takes `bytes` more, if they fit.
     pub(crate) fn grow(&mut self, bytes: u64) -> bool {
-        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.budget.limit);
+        let most = self.budget.limit.saturating_sub(self.left);
+        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= most);
         let grown = self.budget.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
         self.bytes += if grown { bytes } else { 0 };
         grown
@@ -117,8 +134,12 @@ mod tests {
         let mut first = budget.reserve(60).unwrap();
         assert!(budget.reserve(41).is_none() && budget.reserve(u64::MAX).is_none());
         assert!(first.grow(40) && !first.grow(1));
-        assert!(!budget.has_room(1));
+        assert!(!budget.has_room(1) && budget.is_scarce());
         drop(first);
+        let mut modest = budget.leaving(50);
+        assert!(modest.grow(50) && !modest.grow(1) && !budget.is_scarce());
+        assert!(budget.reserve(50).is_some());
+        drop(modest);
         assert_eq!(budget.used(), 0);
     }
 

@@ -9,6 +9,7 @@
 //! A 202 is sent only after every event of the request is acknowledged by all in-sync replicas. A 503 means *perhaps
 //! stored*: it tells which events of the batch are known to be.
 
+mod connection;
 mod server;
 
 mod access_log;

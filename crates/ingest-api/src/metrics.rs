@@ -15,6 +15,8 @@ const DELIVERY_FAILURES: &str = "pageviews_delivery_failures_total";
 const DELIVERY_SECONDS: &str = "pageviews_delivery_duration_seconds";
 const REQUESTS: &str = "http_requests_total";
 const REQUEST_SECONDS: &str = "http_request_duration_seconds";
+const CONNECTIONS: &str = "http_connections";
+const GIVEN_UP: &str = "http_connections_given_up_total";
 const IN_FLIGHT: &str = "ingest_in_flight_bytes";
 const READING: &str = "ingest_reading_bytes";
 const QUEUE_MESSAGES: &str = "kafka_producer_queue_messages";
@@ -41,6 +43,11 @@ pub(crate) fn describe() {
     );
     describe_counter!(REQUESTS, "Requests, by route and status");
     describe_histogram!(REQUEST_SECONDS, "Time from a request's head to its answer in seconds, by route");
+    describe_gauge!(CONNECTIONS, "Connections of clients, bounded by ingest.max_connections");
+    describe_counter!(
+        GIVEN_UP,
+        "Connections that were closed since the client left a request unfinished, or its answers unread"
+    );
     describe_gauge!(
         IN_FLIGHT,
         "Bytes handed to Kafka and not acknowledged yet, bounded by ingest.max_in_flight_bytes"
@@ -188,6 +195,21 @@ impl Requests {
             }
         }
     }
+}
+
+/// A connection has come.
+pub(crate) fn connected() {
+    gauge!(CONNECTIONS).increment(1.0);
+}
+
+/// It has gone.
+pub(crate) fn disconnected() {
+    gauge!(CONNECTIONS).decrement(1.0);
+}
+
+/// It was closed since its client did nothing.
+pub(crate) fn given_up() {
+    counter!(GIVEN_UP).increment(1);
 }
 
 /// A fault of an event that was refused.

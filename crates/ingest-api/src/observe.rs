@@ -1,6 +1,7 @@
 //! What is seen of every request: its id, its metrics, its line in the access log; and how many are being answered.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -13,6 +14,8 @@ use service::config::Ingest;
 use service::{Shutdown, clock};
 
 use crate::access_log::{AccessLog, Entry, Sampler};
+use crate::body;
+use crate::connection::Progress;
 use crate::guard::{Caller, address};
 use crate::metrics::{Requests, Route};
 use crate::problem::Problem;
@@ -69,7 +72,16 @@ pub(crate) struct Begun {
     started: Instant,
     route: Route,
     id: HeaderValue,
+    connection: Option<Rc<Progress>>,
     _active: Option<OneActive>,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            connection.ended(clock::monotonic());
+        }
+    }
 }
 
 impl Observer {
@@ -87,11 +99,16 @@ impl Observer {
 
     pub(crate) fn begin(&self, request: &ServiceRequest) -> Begun {
         let route = Route::of(request.path());
+        let connection = request.conn_data::<Rc<Progress>>().cloned();
+        if let Some(connection) = &connection {
+            connection.begun(body::announced(request.headers()));
+        }
         let chosen = request.headers().get(REQUEST_ID).filter(|id| is_id(id.as_bytes()));
         Begun {
             started: clock::monotonic(),
             route,
             id: chosen.cloned().unwrap_or_else(new_id),
+            connection,
             _active: route.is_api().then(|| self.active.begin()),
         }
     }

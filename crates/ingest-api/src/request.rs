@@ -13,6 +13,8 @@ use serde_json::value::RawValue;
 use crate::headers::IdempotencyKey;
 use crate::problem::{Fault, Problem};
 
+/// The most bytes of a request with one event: an event that is as large as it may be, with spaces around it.
+pub(crate) const MAX_SINGLE_BYTES: usize = Pageview::MAX_BYTES + 1024;
 /// The most events of one batch.
 pub const MAX_BATCH_EVENTS: usize = 10_000;
 /// The most bytes of one batch, decompressed.

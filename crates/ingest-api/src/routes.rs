@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest, HttpResponse, Resource};
-use model::Pageview;
 use serde::Serialize;
 use service::clock;
 use service::management::{Answer, Management, PATHS};
@@ -19,14 +18,11 @@ use crate::headers::{self, IdempotencyKey};
 use crate::metrics::{self, Endpoint, Handles};
 use crate::problem::Problem;
 use crate::producer::{Overloaded, Producer};
-use crate::request::{self, Admission, Event, Limits, MAX_BATCH_BYTES};
+use crate::request::{self, Admission, Event, Limits, MAX_BATCH_BYTES, MAX_SINGLE_BYTES};
 use crate::{body, docs};
 
 /// draft-ietf-httpapi-idempotency-key-header.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// An event that is as large as it may be, with line breaks and spaces around it.
-const MAX_SINGLE_BYTES: usize = Pageview::MAX_BYTES + 1024;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -126,7 +122,7 @@ impl State {
         }
         let headers = request.headers();
         headers::check_content_type(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))?;
-        let announced = body::announced(request).unwrap_or(0);
+        let announced = body::announced(headers).unwrap_or(0);
         if announced > limit {
             return Err(Problem::body_too_large(limit));
         }

@@ -7,15 +7,21 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use actix_web::dev::{ServerHandle, Service as _};
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::ServerBuilder;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, ServerHandle, Service as _};
 use actix_web::middleware::Condition;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use anyhow::{Context as _, anyhow};
 use service::Process;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::access_log::AccessLog;
+use crate::connection::{Connection, HEAD_TIMEOUT};
 use crate::delivery::Budget;
 use crate::guard::{self, Guard, cors};
 use crate::metrics::{self, Handles};
@@ -28,13 +34,10 @@ use crate::routes::{self, State};
 const BACKLOG: i32 = 4096;
 /// Open files that are no clients: brokers, logs, the runtime's own.
 const OTHER_FILES: u64 = 256;
-/// How long a client may take for a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client that was refused may go on sending its body before the connection is closed.
+const LINGER: Duration = Duration::from_secs(1);
 /// Of `shutdown.grace`, what is kept for Kafka's last answers once no connection is left.
 pub(crate) const FLUSH: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept: longer than the load balancers in front keep theirs, so that they close first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
 /// Without a request for so long, clients have moved on to other processes.
 const QUIET: Duration = Duration::from_millis(100);
 /// The longest time to wait for that: where there is no other process, they keep coming.
@@ -52,7 +55,7 @@ impl Server {
         let config = process.config.clone();
         let reading = Budget::new(config.ingest.max_in_flight_bytes.0);
         let guard = Guard::start(&config).map_err(|error| anyhow!(error))?;
-        let tls = guard::tls::start(&config).map_err(|error| anyhow!(error))?;
+        let tls = guard::tls::start(&config).map_err(|error| anyhow!(error))?.map(Arc::new);
         let state = State {
             guard: Arc::new(guard),
             producer: producer.clone(),
@@ -74,11 +77,17 @@ impl Server {
         let log = AccessLog::start().context("cannot start the access log")?;
         let (seen, shutdown, ingest) = (Arc::clone(&active), process.shutdown.clone(), config.ingest.clone());
         let workers = thread::available_parallelism().map_or(1, NonZero::get);
-        let server = HttpServer::new(move || {
+        let server = ServerBuilder::new()
+            .workers(workers)
+            .max_concurrent_connections(config.ingest.max_connections.div_ceil(workers))
+            .shutdown_timeout(connections.as_secs().max(1))
+            .disable_signals();
+        let stopping = server.graceful_shutdown_signal();
+        let serve = move || {
             let observer = Observer::new(Arc::clone(&seen), log.clone(), &ingest, shutdown.clone());
             let observer = Rc::new(observer);
             let cors = Condition::new(!ingest.cors_origins.is_empty(), cors::layer(&ingest.cors_origins));
-            App::new()
+            let app = App::new()
                 .app_data(Data::new(state.clone()))
                 .wrap(cors)
                 .wrap_fn(move |request, service| {
@@ -92,23 +101,37 @@ impl Server {
                             None => answer,
                         };
                         observer.end(&begun, &mut answer);
-                        Ok(answer)
+                        Ok::<_, actix_web::Error>(answer)
                     }
                 })
                 .configure(routes::configure)
-        })
-        .workers(workers)
-        .max_connections(config.ingest.max_connections.div_ceil(workers))
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .shutdown_timeout(connections.as_secs().max(1))
-        .tls_handshake_timeout(HEAD_TIMEOUT)
-        .disable_signals();
-        let server = match tls {
-            Some(tls) => server.listen_rustls_0_23(listener, tls),
-            None => server.listen(listener),
+                .into_factory()
+                .map_err(|error| error.error_response());
+            let stopping = stopping.clone();
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(ingest.keep_alive)
+                .client_request_timeout(HEAD_TIMEOUT)
+                .client_disconnect_timeout(LINGER)
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(connection.progress());
+                })
+                .h1(map_config(app, |()| AppConfig::default()));
+            let (tls, patience) = (tls.clone(), ingest.keep_alive + HEAD_TIMEOUT);
+            fn_service(move |tcp: TcpStream| {
+                let tls = tls.clone();
+                async move {
+                    let address = tcp.peer_addr().ok();
+                    let connection = Connection::accept(tcp, tls, patience).await;
+                    connection.map(|connection| (connection, address)).map_err(DispatchError::Io)
+                }
+            })
+            .and_then(http)
         };
-        let server = server.context("cannot serve")?.run();
+        let server = server.listen("ingest-api", listener, serve).context("cannot serve")?.run();
         let handle = server.handle();
         tokio::spawn(server);
         tokio::spawn(tell_bytes(producer.clone(), reading));

@@ -4,3 +4,4 @@ mod corpus;
 mod frozen;
 mod guards;
 mod openapi;
+mod slow;

@@ -151,6 +151,8 @@ pub struct Ingest {
     pub max_past: Option<Duration>,
     /// Connections that are served at a time.
     pub max_connections: usize,
+    /// How long a connection without a request is kept.
+    pub keep_alive: Duration,
     /// Of how many requests that went well one is logged; zero is none.
     pub access_log_every: usize,
     /// File of API keys.
@@ -415,6 +417,11 @@ fn ingest(keys: &mut Keys) -> Ingest {
             "ingest.max_connections",
             "16384",
             "Connections that are served at a time; others wait to be accepted",
+        ),
+        keep_alive: keys.read(
+            "ingest.keep_alive",
+            "75s",
+            "How long a connection without a request is kept: longer than the load balancer in front keeps it",
         ),
         access_log_every: keys.read(
             "ingest.access_log_every",

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Payload};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use service::clock;
 
 use crate::connection::Progress;
@@ -111,24 +112,23 @@ async fn receive(
     budget: &Budget,
     room: &mut Reservation,
 ) -> Result<Bytes, Problem> {
-    let mut deadlines = Deadlines::new(clock::monotonic());
     let mut all = BytesMut::new();
     let mut first = None;
     let mut received = 0;
+    let mut waiting = Waiting { budget, deadlines: None, earned: 0 };
     loop {
-        let is_scarce = budget.is_scarce();
-        let until = deadlines.get(is_scarce).min(clock::monotonic() + LOOK);
-        let chunk = match tokio::time::timeout_at(until.into(), payload.next()).await {
-            Ok(Some(Ok(chunk))) => chunk,
-            Ok(Some(Err(error))) => {
+        // What is here already needs no clock.
+        let next = match payload.next().now_or_never() {
+            Some(next) => next,
+            None => waiting.next(&mut payload, received).await?,
+        };
+        let chunk = match next {
+            Some(Ok(chunk)) => chunk,
+            Some(Err(error)) => {
                 return Err(Problem::invalid(format!("the body ended early: {error}"), Vec::new()));
             }
-            Ok(None) => return Ok(first.unwrap_or_else(|| all.freeze())),
-            Err(_elapsed) if clock::monotonic() < deadlines.get(budget.is_scarce()) => continue,
-            Err(_elapsed) if is_scarce => return Err(no_room()),
-            Err(_elapsed) => return Err(too_slow(received)),
+            None => return Ok(first.unwrap_or_else(|| all.freeze())),
         };
-        deadlines.extend(clock::monotonic(), chunk.len());
         received += chunk.len();
         if received > limit {
             return Err(Problem::body_too_large(limit));
@@ -140,6 +140,39 @@ async fn receive(
         } else {
             all.extend_from_slice(&first.take().unwrap_or_default());
             all.extend_from_slice(&chunk);
+        }
+    }
+}
+
+/// Waits for a body's bytes, for as long as it may.
+struct Waiting<'a> {
+    budget: &'a Budget,
+    /// Since there was something to wait for.
+    deadlines: Option<Deadlines>,
+    /// The bytes that have moved them.
+    earned: usize,
+}
+
+impl Waiting<'_> {
+    /// What comes after `received` bytes.
+    async fn next(
+        &mut self,
+        payload: &mut Payload,
+        received: usize,
+    ) -> Result<Option<Result<Bytes, PayloadError>>, Problem> {
+        let now = clock::monotonic();
+        let deadlines = self.deadlines.get_or_insert_with(|| Deadlines::new(now));
+        deadlines.extend(now, received - self.earned);
+        self.earned = received;
+        loop {
+            let is_scarce = self.budget.is_scarce();
+            let until = deadlines.get(is_scarce).min(clock::monotonic() + LOOK);
+            if let Ok(next) = tokio::time::timeout_at(until.into(), payload.next()).await {
+                return Ok(next);
+            }
+            if clock::monotonic() >= deadlines.get(self.budget.is_scarce()) {
+                return Err(if is_scarce { no_room() } else { too_slow(received) });
+            }
         }
     }
 }

@@ -105,6 +105,8 @@ pub(crate) struct Connection {
     progress: Rc<Progress>,
     patience: Duration,
     timer: Pin<Box<Sleep>>,
+    /// Whether the timer knows whom to wake.
+    is_timed: bool,
     /// Bytes of this round.
     read: usize,
     /// Whether the client leaves its answers unread.
@@ -135,6 +137,7 @@ impl Connection {
             progress: Rc::new(Progress::new(now)),
             patience,
             timer: Box::pin(tokio::time::sleep_until((now + patience).into())),
+            is_timed: false,
             read: 0,
             is_deaf: false,
         })
@@ -144,8 +147,11 @@ impl Connection {
         Rc::clone(&self.progress)
     }
 
-    /// Whether the client is given up.
+    /// Whether the client is given up. The timer keeps whom to wake: all of a connection's life is one task.
     fn check_time(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.is_timed && !self.timer.is_elapsed() {
+            return Ok(());
+        }
         while self.timer.as_mut().poll(context).is_ready() {
             let now = clock::monotonic();
             let deadline = self.progress.deadline(now, self.patience);
@@ -155,6 +161,7 @@ impl Connection {
             }
             self.timer.as_mut().reset(deadline.into());
         }
+        self.is_timed = true;
         Ok(())
     }
 

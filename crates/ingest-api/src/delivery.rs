@@ -111,7 +111,7 @@ impl Countdown {
     }
 
     /// The events that Kafka is known to have, in order.
-    pub(crate) fn stored(&self) -> Vec<usize> {
+    pub(crate) fn stored(&self) -> Box<[usize]> {
         let is_stored =
             |index: &usize| self.stored[index / 64].load(Ordering::Relaxed) & (1 << (index % 64)) != 0;
         (0..self.events).filter(is_stored).collect()

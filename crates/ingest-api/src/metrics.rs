@@ -34,7 +34,7 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         REJECTED,
-        "Faults told to clients, at most 100 a request, by reason: what they get wrong"
+        "Faults of events that were refused, by reason: what clients get wrong; a batch that is no JSON array has malformed_json"
     );
     describe_counter!(DELIVERY_FAILURES, "Events that Kafka refused, by error: each made its request a 503");
     describe_histogram!(
@@ -212,9 +212,9 @@ pub(crate) fn given_up() {
     counter!(GIVEN_UP).increment(1);
 }
 
-/// A fault of an event that was refused.
-pub(crate) fn rejected(reason: Reason) {
-    counter!(REJECTED, "reason" => reason.as_str()).increment(1);
+/// So many faults of events that were refused.
+pub(crate) fn rejected(reason: Reason, count: u64) {
+    counter!(REJECTED, "reason" => reason.as_str()).increment(count);
 }
 
 /// An event that Kafka refused.

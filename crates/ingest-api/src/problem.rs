@@ -26,7 +26,11 @@ pub struct Problem {
     pub errors: Vec<Fault>,
     /// Of a batch that could not be acknowledged: the events that Kafka is known to have.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stored: Option<Vec<usize>>,
+    pub stored: Option<Box<[usize]>>,
+    /// All faults, also those that are not told.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(crate) rejected: Option<Box<Rejected>>,
     /// A header that belongs to it.
     #[serde(skip)]
     #[schema(ignore)]
@@ -69,6 +73,25 @@ pub struct Fault {
     pub error: FieldError,
 }
 
+/// How many faults a request has, by reason.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rejected([u64; Reason::ALL.len()]);
+
+impl Rejected {
+    pub(crate) fn add(&mut self, faults: &[FieldError]) {
+        faults.iter().for_each(|fault| self.count(fault.reason));
+    }
+
+    pub(crate) const fn count(&mut self, reason: Reason) {
+        self.0[reason as usize] += 1;
+    }
+
+    /// The reasons that there are.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+    }
+}
+
 impl Serialize for Fault {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Fault", 4)?;
@@ -82,7 +105,7 @@ impl Serialize for Fault {
 
 impl Problem {
     fn new(status: u16, title: &'static str, detail: String) -> Self {
-        Self { status, title, detail, errors: Vec::new(), stored: None, header: None }
+        Self { status, title, detail, errors: Vec::new(), stored: None, rejected: None, header: None }
     }
 
     /// 400, or 413 where one of the events is too large.
@@ -91,6 +114,11 @@ impl Problem {
             return Self { errors, ..Self::too_large(detail) };
         }
         Self { errors, ..Self::new(400, "Bad Request", detail) }
+    }
+
+    /// With all faults, also those that are not told.
+    pub(crate) fn counting(self, rejected: Rejected) -> Self {
+        Self { rejected: Some(Box::new(rejected)), ..self }
     }
 
     pub(crate) fn unauthorized(detail: &str) -> Self {
@@ -142,7 +170,7 @@ impl Problem {
         Self::new(415, "Unsupported Media Type", detail)
     }
 
-    pub(crate) fn unavailable(detail: String, stored: Option<Vec<usize>>) -> Self {
+    pub(crate) fn unavailable(detail: String, stored: Option<Box<[usize]>>) -> Self {
         let header = Some(Header::RetryAfter(1));
         Self { stored, header, ..Self::new(503, "Service Unavailable", detail) }
     }

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::headers::IdempotencyKey;
-use crate::problem::{Fault, Problem};
+use crate::problem::{Fault, Problem, Rejected};
 
 /// The most bytes of a request with one event: an event that is as large as it may be, with spaces around it.
 pub(crate) const MAX_SINGLE_BYTES: usize = Pageview::MAX_BYTES + 1024;
@@ -60,9 +60,11 @@ pub struct Admission<'a> {
 pub fn single<'a>(body: &'a [u8], admission: Admission<'_>) -> Result<Event<'a>, Problem> {
     let body = trim(body);
     admission.event(0, body).map_err(|errors| {
+        let mut rejected = Rejected::default();
+        rejected.add(&errors);
         let hint = if body.starts_with(b"[") { ": an array goes to /api/pageviews/batch" } else { "" };
         let faults = errors.into_iter().map(|error| Fault { index: 0, error }).collect();
-        Problem::invalid(format!("the event is not valid{hint}"), faults)
+        Problem::invalid(format!("the event is not valid{hint}"), faults).counting(rejected)
     })
 }
 
@@ -71,7 +73,8 @@ pub fn single<'a>(body: &'a [u8], admission: Admission<'_>) -> Result<Event<'a>,
 /// # Errors
 /// 400 with the faults of every event, 413 when there are too many or one is too large. One bad event refuses the whole batch.
 pub fn batch<'a>(body: &'a [u8], admission: Admission<'_>) -> Result<Vec<Event<'a>>, Problem> {
-    let mut rest = trim(body).strip_prefix(b"[").ok_or_else(|| malformed(body))?;
+    let mut rejected = Rejected::default();
+    let mut rest = trim(body).strip_prefix(b"[").ok_or_else(|| malformed(body, rejected))?;
     if trim(rest) == b"]" {
         return Err(Problem::invalid("the batch is empty: send 1 to 10000 events".into(), Vec::new()));
     }
@@ -84,11 +87,12 @@ pub fn batch<'a>(body: &'a [u8], admission: Admission<'_>) -> Result<Vec<Event<'
             )));
         }
         rest = skip_spaces(rest);
-        let (event, len) = admission.first(index, rest).ok_or_else(|| malformed(body))?;
+        let (event, len) = admission.first(index, rest).ok_or_else(|| malformed(body, rejected))?;
         match event {
             Ok(event) => events.push(event),
             Err(errors) => {
                 bad += 1;
+                rejected.add(&errors);
                 let room = MAX_FAULTS.saturating_sub(faults.len());
                 faults.extend(errors.into_iter().take(room).map(|error| Fault { index, error }));
             }
@@ -97,14 +101,15 @@ pub fn batch<'a>(body: &'a [u8], admission: Admission<'_>) -> Result<Vec<Event<'
         match skip_spaces(&rest[len..]) {
             [b',', more @ ..] => rest = more,
             [b']', after @ ..] if trim(after).is_empty() => break,
-            _ => return Err(malformed(body)),
+            _ => return Err(malformed(body, rejected)),
         }
     }
     if bad == 0 {
         return Ok(events);
     }
     let told = if faults.len() == MAX_FAULTS { ", the first 100 faults are told" } else { "" };
-    Err(Problem::invalid(format!("{bad} of {index} events are not valid, none was accepted{told}"), faults))
+    let detail = format!("{bad} of {index} events are not valid, none was accepted{told}");
+    Err(Problem::invalid(detail, faults).counting(rejected))
 }
 
 impl Admission<'_> {
@@ -163,8 +168,9 @@ fn with_id<'a>(line: &[u8], id: &str) -> Result<Cow<'a, [u8]>, FieldError> {
     Err(FieldError { field: "", reason: Reason::TooLarge, detail })
 }
 
-/// Why `body` is no JSON array.
-fn malformed(body: &[u8]) -> Problem {
+/// Why `body` is no JSON array, after so many faults in what was read of it.
+fn malformed(body: &[u8], mut rejected: Rejected) -> Problem {
+    rejected.count(Reason::MalformedJson);
     let detail = if trim(body).is_empty() {
         "the body is empty: send a JSON array of events".to_owned()
     } else if body.starts_with(b"\xef\xbb\xbf") {
@@ -176,7 +182,7 @@ fn malformed(body: &[u8]) -> Problem {
     } else {
         "a batch is a JSON array of events: one event alone goes to /api/pageviews".to_owned()
     };
-    Problem::invalid(detail, Vec::new())
+    Problem::invalid(detail, Vec::new()).counting(rejected)
 }
 
 /// What JSON allows around a value (RFC 8259, section 2).
@@ -240,6 +246,18 @@ mod tests {
         let problem = batch(body.as_bytes(), AT).unwrap_err();
         assert_eq!(problem.errors.len(), 100);
         assert!(problem.detail.contains("200 of 200"), "{}", problem.detail);
+        assert!(problem.rejected.unwrap().iter().eq([(Reason::MissingField, 800)]));
+    }
+
+    #[test]
+    fn what_is_no_array_counts_after_the_faults_before_it() {
+        for (body, counts) in [
+            (EVENT, &[(Reason::MalformedJson, 1)][..]),
+            (r#"[{"user_id":1},"#, &[(Reason::MalformedJson, 1), (Reason::MissingField, 3)]),
+        ] {
+            let problem = batch(body.as_bytes(), AT).unwrap_err();
+            assert!(problem.rejected.unwrap().iter().eq(counts.iter().copied()), "{body}");
+        }
     }
 
     #[test]

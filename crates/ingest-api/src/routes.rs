@@ -149,8 +149,10 @@ fn overloaded() -> Problem {
 }
 
 fn count_faults<T>(result: Result<T, Problem>) -> Result<T, Problem> {
-    result
-        .inspect_err(|problem| problem.errors.iter().for_each(|fault| metrics::rejected(fault.error.reason)))
+    result.inspect_err(|problem| {
+        let rejected = problem.rejected.iter().flat_map(|rejected| rejected.iter());
+        rejected.for_each(|(reason, count)| metrics::rejected(reason, count));
+    })
 }
 
 /// A request's events on their way to Kafka.

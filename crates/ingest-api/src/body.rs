@@ -165,13 +165,16 @@ impl Waiting<'_> {
         deadlines.extend(now, received - self.earned);
         self.earned = received;
         loop {
-            let is_scarce = self.budget.is_scarce();
-            let until = deadlines.get(is_scarce).min(clock::monotonic() + LOOK);
+            let until = deadlines.get(self.budget.is_scarce()).min(clock::monotonic() + LOOK);
             if let Ok(next) = tokio::time::timeout_at(until.into(), payload.next()).await {
                 return Ok(next);
             }
-            if clock::monotonic() >= deadlines.get(self.budget.is_scarce()) {
-                return Err(if is_scarce { no_room() } else { too_slow(received) });
+            let now = clock::monotonic();
+            if now >= deadlines.usual {
+                return Err(too_slow(received));
+            }
+            if now >= deadlines.get(self.budget.is_scarce()) {
+                return Err(no_room());
             }
         }
     }

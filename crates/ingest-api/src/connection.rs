@@ -2,9 +2,10 @@
 //! 128 KiB of requests apart before it answers the first, which may be 5,000 of them at 10 KB of memory each.
 //!
 //! ```text
-//! accept -> Awaiting -- head --> Reading -- end of the body --> Answering
-//!              ^  +- too long: given up                            |  nothing more is read
-//!              +------------------- answer or refusal -------------+
+//! accept -> Awaiting -- request --> Reading -- end of the body --> Answering
+//!              ^  | silent: closed                                    |  nothing more is read
+//!              |  + too slow: given up                                |
+//!              +------------------- answer or refusal ----------------+
 //! ```
 
 use std::cell::Cell;
@@ -28,7 +29,7 @@ use crate::metrics;
 
 /// How long a client may take for a head, or to agree on the encryption.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes that are read before the requests in them are looked at: a usual event with its head, or 50 tiny requests.
+/// Bytes that are read before the requests in them are looked at: a usual event with its head, or 64 tiny requests.
 const ROUND: usize = 1024;
 /// Bytes of a body that are.
 const BODY_ROUND: usize = 64 * 1024;
@@ -42,20 +43,31 @@ pub(crate) struct Progress {
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Since then, the next head is.
-    Awaiting(Instant),
+    /// Since then, the next request is; perhaps some of its head is here.
+    Awaiting { since: Instant, has_begun: bool },
     /// A request has begun, and so many bytes of its body may come. It has deadlines of its own.
     Reading(usize),
     /// All of the request is here, its answer is not ready.
     Answering,
 }
 
+/// What becomes of a connection.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing before then.
+    Wait(Instant),
+    /// It has been idle for long enough.
+    Close,
+    /// The client does not finish its request, or does not read its answers.
+    GiveUp,
+}
+
 impl Progress {
     fn new(now: Instant) -> Self {
-        Self { phase: Cell::new(Phase::Awaiting(now)), reader: Cell::new(None) }
+        Self { phase: Cell::new(Phase::Awaiting { since: now, has_begun: false }), reader: Cell::new(None) }
     }
 
-    /// A request's head is here, which announces a body of so many bytes, if it does.
+    /// A request is handled, which announces a body of so many bytes, if it does.
     pub(crate) fn begun(&self, announced: Option<usize>) {
         self.phase.set(Phase::Reading(announced.unwrap_or(0)));
     }
@@ -67,7 +79,7 @@ impl Progress {
 
     /// Its answer is on its way, or it was given up.
     pub(crate) fn ended(&self, now: Instant) {
-        self.phase.set(Phase::Awaiting(now));
+        self.phase.set(Phase::Awaiting { since: now, has_begun: false });
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -76,7 +88,7 @@ impl Progress {
     /// How many bytes may be read before the requests in them are looked at.
     fn round(&self) -> usize {
         match self.phase.get() {
-            Phase::Awaiting(_) => ROUND,
+            Phase::Awaiting { .. } => ROUND,
             // Not much more than the body: behind it there may be tiny requests.
             Phase::Reading(body) => body.clamp(ROUND, BODY_ROUND),
             Phase::Answering => 0,
@@ -85,16 +97,29 @@ impl Progress {
 
     /// So many were.
     fn read(&self, bytes: usize) {
-        if let Phase::Reading(body) = self.phase.get() {
-            self.phase.set(Phase::Reading(body.saturating_sub(bytes)));
+        match self.phase.get() {
+            Phase::Awaiting { since, .. } if bytes > 0 => {
+                self.phase.set(Phase::Awaiting { since, has_begun: true });
+            }
+            Phase::Reading(body) => self.phase.set(Phase::Reading(body.saturating_sub(bytes))),
+            Phase::Awaiting { .. } | Phase::Answering => {}
         }
     }
 
-    /// When the client is given up that asks for nothing for longer than `patience`, as it looks `now`.
-    fn deadline(&self, now: Instant, patience: Duration) -> Instant {
-        match self.phase.get() {
-            Phase::Awaiting(since) => since + patience,
-            Phase::Reading(_) | Phase::Answering => now + patience,
+    /// What becomes of it `now`.
+    fn verdict(&self, now: Instant, keep_alive: Duration) -> Verdict {
+        let Phase::Awaiting { since, has_begun } = self.phase.get() else {
+            return Verdict::Wait(now + keep_alive);
+        };
+        let (idle, given_up) = (since + keep_alive, since + keep_alive + HEAD_TIMEOUT);
+        if now >= given_up {
+            Verdict::GiveUp
+        } else if has_begun {
+            Verdict::Wait(given_up)
+        } else if now >= idle {
+            Verdict::Close
+        } else {
+            Verdict::Wait(idle)
         }
     }
 }
@@ -103,7 +128,7 @@ impl Progress {
 pub(crate) struct Connection {
     io: Either<TcpStream, Box<TlsStream<TcpStream>>>,
     progress: Rc<Progress>,
-    patience: Duration,
+    keep_alive: Duration,
     timer: Pin<Box<Sleep>>,
     /// Whether the timer knows whom to wake.
     is_timed: bool,
@@ -111,17 +136,19 @@ pub(crate) struct Connection {
     read: usize,
     /// Whether the client leaves its answers unread.
     is_deaf: bool,
+    /// Whether it has been silent for too long.
+    is_closing: bool,
 }
 
 impl Connection {
-    /// Agrees on the encryption where there is `tls`. A client without a request for longer than `patience` is given up.
+    /// Agrees on the encryption where there is `tls`. A client that is silent for `keep_alive` is told the end.
     ///
     /// # Errors
     /// When the client does not agree in time.
     pub(crate) async fn accept(
         tcp: TcpStream,
         tls: Option<Arc<ServerConfig>>,
-        patience: Duration,
+        keep_alive: Duration,
     ) -> io::Result<Self> {
         let io = match tls {
             None => Either::Left(tcp),
@@ -135,11 +162,12 @@ impl Connection {
         Ok(Self {
             io,
             progress: Rc::new(Progress::new(now)),
-            patience,
-            timer: Box::pin(tokio::time::sleep_until((now + patience).into())),
+            keep_alive,
+            timer: Box::pin(tokio::time::sleep_until((now + keep_alive).into())),
             is_timed: false,
             read: 0,
             is_deaf: false,
+            is_closing: false,
         })
     }
 
@@ -154,14 +182,21 @@ impl Connection {
         }
         while self.timer.as_mut().poll(context).is_ready() {
             let now = clock::monotonic();
-            let deadline = self.progress.deadline(now, self.patience);
-            if deadline <= now {
-                metrics::given_up();
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            self.timer.as_mut().reset(deadline.into());
+            let next = match self.progress.verdict(now, self.keep_alive) {
+                Verdict::Wait(until) => until,
+                Verdict::Close => {
+                    self.is_closing = true;
+                    now + HEAD_TIMEOUT
+                }
+                Verdict::GiveUp => {
+                    metrics::given_up();
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            };
+            self.timer.as_mut().reset(next.into());
         }
-        self.is_timed = true;
+        // Without budget the timer did not look at its clock.
+        self.is_timed = tokio::task::coop::has_budget_remaining();
         Ok(())
     }
 
@@ -218,6 +253,7 @@ impl AsyncRead for Connection {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
+        let round = round - this.read;
         let read = if buffer.remaining() <= round {
             Pin::new(&mut this.io).poll_read(context, buffer)
         } else {
@@ -230,6 +266,11 @@ impl AsyncRead for Connection {
         let bytes = buffer.filled().len() - before;
         this.progress.read(bytes);
         this.read = if read.is_ready() { this.read + bytes } else { 0 };
+        if read.is_pending() && this.is_closing {
+            // As if the client had said that it is done: actix closes in order.
+            return Poll::Ready(Ok(()));
+        }
+        this.is_closing = false;
         read
     }
 }
@@ -260,10 +301,12 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_time(context)?;
         Pin::new(&mut self.io).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_time(context)?;
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
@@ -273,17 +316,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_client_that_asks_for_nothing_is_given_up() {
-        let (start, patience) = (clock::monotonic(), Duration::from_secs(85));
+    fn silence_ends_a_connection_half_a_request_a_moment_later_and_an_answer_may_take_its_time() {
+        let (start, keep_alive) = (clock::monotonic(), Duration::from_secs(75));
         let at = |seconds| start + Duration::from_secs(seconds);
         let progress = Progress::new(start);
-        assert_eq!(progress.deadline(at(84), patience), at(85));
+        assert_eq!(progress.verdict(at(74), keep_alive), Verdict::Wait(at(75)));
+        assert_eq!(progress.verdict(at(75), keep_alive), Verdict::Close);
+        progress.read(0);
+        assert_eq!(progress.verdict(at(75), keep_alive), Verdict::Close);
+        progress.read(1);
+        assert_eq!(progress.verdict(at(84), keep_alive), Verdict::Wait(at(85)));
+        assert_eq!(progress.verdict(at(85), keep_alive), Verdict::GiveUp);
         progress.begun(None);
-        assert_eq!(progress.deadline(at(100), patience), at(185));
+        assert_eq!(progress.verdict(at(100), keep_alive), Verdict::Wait(at(175)));
         progress.received();
-        assert_eq!(progress.deadline(at(200), patience), at(285));
+        assert_eq!(progress.verdict(at(200), keep_alive), Verdict::Wait(at(275)));
         progress.ended(at(300));
-        assert_eq!(progress.deadline(at(301), patience), at(385));
+        assert_eq!(progress.verdict(at(301), keep_alive), Verdict::Wait(at(375)));
+        assert_eq!(progress.verdict(at(385), keep_alive), Verdict::GiveUp, "whose answers are unread");
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) fn describe() {
     describe_gauge!(CONNECTIONS, "Connections of clients, bounded by ingest.max_connections");
     describe_counter!(
         GIVEN_UP,
-        "Connections that were closed since the client left a request unfinished, or its answers unread"
+        "Connections that were closed since the client left a later request's head unfinished, or its answers unread"
     );
     describe_gauge!(
         IN_FLIGHT,

@@ -120,12 +120,12 @@ impl Server {
                     data.insert(connection.progress());
                 })
                 .h1(map_config(app, |()| AppConfig::default()));
-            let (tls, patience) = (tls.clone(), ingest.keep_alive + HEAD_TIMEOUT);
+            let (tls, keep_alive) = (tls.clone(), ingest.keep_alive);
             fn_service(move |tcp: TcpStream| {
                 let tls = tls.clone();
                 async move {
                     let address = tcp.peer_addr().ok();
-                    let connection = Connection::accept(tcp, tls, patience).await;
+                    let connection = Connection::accept(tcp, tls, keep_alive).await;
                     connection.map(|connection| (connection, address)).map_err(DispatchError::Io)
                 }
             })

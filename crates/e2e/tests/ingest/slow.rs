@@ -26,7 +26,9 @@ async fn slow_clients_are_given_up_and_keep_nobody_waiting() -> Result<()> {
         chunks(&stack),
         endless(&stack),
         idle(&stack),
-        try_join_all((0..DEAF).map(|_| deaf(&stack))),
+        // Answers that fill the connection's buffer, one after many requests or after a few.
+        try_join_all((0..DEAF).map(|_| deaf(&stack, "/x"))),
+        try_join_all((0..DEAF).map(|_| deaf(&stack, "/openapi.json"))),
     )?;
     let memory = peak_memory(&stack, Service::IngestApi, 1)?;
     println!("peak memory of ingest-api: {} MiB", memory >> 20);
@@ -96,10 +98,10 @@ async fn idle(stack: &Stack) -> Result<()> {
 }
 
 /// Asks as often as it can, and never reads an answer.
-async fn deaf(stack: &Stack) -> Result<()> {
+async fn deaf(stack: &Stack, path: &str) -> Result<()> {
     let mut wire = Wire::connect(stack).await?;
-    let requests = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n".repeat(10_000);
-    wire.send_until_closed(&requests).await.context("a client that reads no answer")
+    let requests = format!("GET {path} HTTP/1.0\nConnection: keep-alive\n\n").repeat(10_000);
+    wire.send_until_closed(requests.as_bytes()).await.context("a client that reads no answer")
 }
 
 /// Bodies that come at once but for their end. Small ones have room beside them, large ones after a moment.

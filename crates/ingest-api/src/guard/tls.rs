@@ -27,11 +27,12 @@ pub(crate) fn start(config: &Config) -> Result<Option<ServerConfig>, String> {
     let Some(files) = files(config) else { return Ok(None) };
     let certificate = files.watch(|_| ())?;
     let provider = Arc::new(ring::default_provider());
-    let tls = ServerConfig::builder_with_provider(provider)
+    let mut tls = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Current(certificate)));
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some(tls))
 }
 

@@ -60,6 +60,11 @@ pub(super) fn check(keys: &mut Keys, config: &Config) {
     );
     keys.require(config.ingest.max_connections >= 1, "ingest.max_connections", "must be at least 1");
     keys.require(
+        config.ingest.keep_alive >= Duration::from_secs(1),
+        "ingest.keep_alive",
+        "must be at least 1s",
+    );
+    keys.require(
         config.ingest.cors_origins.len() == 1 || !config.ingest.cors_origins.contains(&Origin::Any),
         "ingest.cors_origins",
         "must be * alone, or a list without it",

@@ -36,7 +36,7 @@ pub use health::trouble;
 pub use length::length;
 pub use load::{Load, Report};
 pub use memory::peak_memory;
-pub use metric::metric;
+pub use metric::{metric, metric_at};
 pub use only_broker::kill_only_broker;
 pub use past::minutes_ago;
 pub use proxy::{Fault, Held, Hold, Moment, Often, Proxy, Requests, Rule};

@@ -8,7 +8,15 @@ use stack::{Service, Stack};
 /// # Errors
 /// When the replica does not answer.
 pub async fn metric(stack: &Stack, service: Service, number: u16, name: &str) -> Result<u64> {
-    let response = reqwest::get(format!("{}/metrics", stack.management_url(service, number))).await?;
+    metric_at(&stack.management_url(service, number), name).await
+}
+
+/// [`metric`] of what answers at `url`.
+///
+/// # Errors
+/// When nobody answers.
+pub async fn metric_at(url: &str, name: &str) -> Result<u64> {
+    let response = reqwest::get(format!("{url}/metrics")).await?;
     let text = response.error_for_status()?.text().await?;
     let sum = stack::metric_sum(&text, name).with_context(|| format!("{name} is no number in {text}"))?;
     ensure!(sum >= 0.0, "{name} is {sum}");

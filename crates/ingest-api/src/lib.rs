@@ -6,6 +6,8 @@
 //!       access_log     |  +-------+-- decode (pure)      producer's budget                |
 //!                      +-- 202, or 503 after the delivery timeout <- delivery <- acknowledgements
 //! ```
+//! All of it comes through a `connection`, which bounds what slow and deaf clients cost.
+//!
 //! A 202 is sent only after every event of the request is acknowledged by all in-sync replicas. A 503 means *perhaps
 //! stored*: it tells which events of the batch are known to be.
 

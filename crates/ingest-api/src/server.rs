@@ -1,22 +1,25 @@
 //! The HTTP server: its socket, its timeouts, and a stop that drops nothing.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use actix_http::HttpService;
 use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive};
 use actix_server::ServerBuilder;
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
 use actix_web::App;
 use actix_web::dev::{AppConfig, ServerHandle, Service as _};
 use actix_web::middleware::Condition;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use anyhow::{Context as _, anyhow};
+use rustls::ServerConfig;
 use service::Process;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -113,23 +116,15 @@ impl Server {
                     let stopping = stopping.clone();
                     async move { stopping.notified().await }
                 })
-                .keep_alive(ingest.keep_alive)
+                // The connection has its own clock.
+                .keep_alive(KeepAlive::Os)
                 .client_request_timeout(HEAD_TIMEOUT)
                 .client_disconnect_timeout(LINGER)
                 .on_connect_ext(|connection: &Connection, data| {
                     data.insert(connection.progress());
                 })
                 .h1(map_config(app, |()| AppConfig::default()));
-            let (tls, keep_alive) = (tls.clone(), ingest.keep_alive);
-            fn_service(move |tcp: TcpStream| {
-                let tls = tls.clone();
-                async move {
-                    let address = tcp.peer_addr().ok();
-                    let connection = Connection::accept(tcp, tls, keep_alive).await;
-                    connection.map(|connection| (connection, address)).map_err(DispatchError::Io)
-                }
-            })
-            .and_then(http)
+            accept(tls.clone(), ingest.keep_alive).and_then(http)
         };
         let server = server.listen("ingest-api", listener, serve).context("cannot serve")?.run();
         let handle = server.handle();
@@ -159,6 +154,27 @@ impl Server {
     pub(crate) async fn stop_now(self) {
         self.handle.stop(true).await;
     }
+}
+
+/// Makes connections of what comes in.
+fn accept(
+    tls: Option<Arc<ServerConfig>>,
+    keep_alive: Duration,
+) -> impl ServiceFactory<
+    TcpStream,
+    Config = (),
+    Response = (Connection, Option<SocketAddr>),
+    Error = DispatchError,
+    InitError = (),
+> {
+    fn_service(move |tcp: TcpStream| {
+        let tls = tls.clone();
+        async move {
+            let address = tcp.peer_addr().ok();
+            let connection = Connection::accept(tcp, tls, keep_alive).await;
+            connection.map(|connection| (connection, address)).map_err(DispatchError::Io)
+        }
+    })
 }
 
 /// Every connection is an open file, of which a process may have 1,024 where nobody has asked for more.

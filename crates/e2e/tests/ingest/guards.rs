@@ -1,20 +1,22 @@
 //! Who may post: API keys, CORS, the rate limit behind a proxy, TLS; each as an operator turns it on.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{README_EVENT, Wire, WireAnswer, eventually, options};
+use e2e::{README_EVENT, Wire, WireAnswer, eventually, metric_at, options};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use stack::{Options, Service, Stack};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Read again within a second, on a machine that has something else to do.
 const REREAD: Duration = Duration::from_secs(15);
@@ -97,11 +99,11 @@ async fn keys_origins_and_rates_are_enforced_and_keys_change_without_a_restart()
 }
 
 #[tokio::test]
-async fn tls_is_spoken_and_a_renewed_certificate_is_taken_up() -> Result<()> {
+async fn tls_is_spoken_a_renewed_certificate_is_taken_up_and_deaf_clients_are_given_up() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let stack = Stack::start(without_readers("tls")?.replicas(Service::IngestApi, 0)).await?;
     let first = renew(folder.path())?;
-    let (mut child, port) = ingest_with_tls(&stack, folder.path())?;
+    let Tls { mut child, port, management_url } = ingest_with_tls(&stack, folder.path())?;
     let answer = eventually("TLS is answered", Duration::from_secs(30), async || {
         let Ok(mut wire) = connect(port, &first).await else { return Ok(None) };
         wire.send(&request(&[])).await;
@@ -119,8 +121,35 @@ async fn tls_is_spoken_and_a_renewed_certificate_is_taken_up() -> Result<()> {
     let mut plain = Wire::over(TcpStream::connect(("127.0.0.1", port)).await?);
     plain.send(&request(&[])).await;
     while !plain.is_closed().await? {}
+
+    deaf(port, &second, &management_url).await?;
     child.kill().await?;
     stack.stop().await?;
+    Ok(())
+}
+
+/// Clients that ask a number of times, for the last time with `close`, and never read. Some of the numbers are those whose
+/// answers TLS holds back when the kernel takes no more: the process has then only to flush, and must not wait for ever.
+async fn deaf(port: u16, trusted: &CertificateDer<'static>, management_url: &str) -> Result<()> {
+    let mut clients = Vec::new();
+    for number in (60..420).step_by(2) {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(64 * 1024)?;
+        let stream = socket.connect(SocketAddr::from(([127, 0, 0, 1], port))).await?;
+        let mut wire = over_tls(stream, trusted).await?;
+        let asks = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(number);
+        let last = "GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        wire.send(format!("{asks}{last}").as_bytes()).await;
+        clients.push(wire);
+    }
+    eventually("deaf clients are given up", Duration::from_secs(30), async || {
+        let open = metric_at(management_url, "http_connections").await?;
+        ensure!(open == 0, "{open} connections are open");
+        Ok(Some(()))
+    })
+    .await?;
+    let given_up = metric_at(management_url, "http_connections_given_up_total").await?;
+    ensure!(given_up > 0, "the kernel takes all that was to be held back");
     Ok(())
 }
 
@@ -132,25 +161,42 @@ fn renew(folder: &Path) -> Result<CertificateDer<'static>> {
     Ok(cert.der().clone())
 }
 
-fn ingest_with_tls(stack: &Stack, folder: &Path) -> Result<(Child, u16)> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+struct Tls {
+    child: Child,
+    port: u16,
+    management_url: String,
+}
+
+fn ingest_with_tls(stack: &Stack, folder: &Path) -> Result<Tls> {
+    let [port, management_port] = free_ports()?;
     let child = Command::new(options("tls-binary")?.bin_dir.join("ingest-api"))
         .env_remove("PAGEVIEW_PROFILE")
         .env("PAGEVIEW_KAFKA__BOOTSTRAP_SERVERS", stack.kafka_bootstrap())
         .env("PAGEVIEW_SERVER__HOST", "127.0.0.1")
         .env("PAGEVIEW_SERVER__PORT", port.to_string())
+        .env("PAGEVIEW_SERVER__MANAGEMENT_PORT", management_port.to_string())
+        .env("PAGEVIEW_INGEST__KEEP_ALIVE", "2s")
         .env("PAGEVIEW_INGEST__TLS_CERT", folder.join("cert.pem"))
         .env("PAGEVIEW_INGEST__TLS_KEY", folder.join("key.pem"))
         .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
-    Ok((child, port))
+    Ok(Tls { child, port, management_url: format!("http://127.0.0.1:{management_port}") })
 }
 
-async fn connect(
-    port: u16,
+fn free_ports() -> Result<[u16; 2]> {
+    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()])
+}
+
+async fn connect(port: u16, trusted: &CertificateDer<'static>) -> Result<Wire<TlsStream<TcpStream>>> {
+    over_tls(TcpStream::connect(("127.0.0.1", port)).await?, trusted).await
+}
+
+async fn over_tls(
+    stream: TcpStream,
     trusted: &CertificateDer<'static>,
-) -> Result<Wire<tokio_rustls::client::TlsStream<TcpStream>>> {
+) -> Result<Wire<TlsStream<TcpStream>>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -158,7 +204,6 @@ async fn connect(
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let name = ServerName::try_from("localhost")?;
     Ok(Wire::over(TlsConnector::from(Arc::new(config)).connect(name, stream).await?))
 }

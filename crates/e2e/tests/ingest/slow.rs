@@ -20,59 +20,42 @@ async fn slow_clients_are_given_up_and_keep_nobody_waiting() -> Result<()> {
     let options = options("slow")?.replicas(Service::Aggregator, 0).replicas(Service::S3Sink, 0);
     let stack = Stack::start(options.env("PAGEVIEW_INGEST__KEEP_ALIVE", "2s")).await?;
     tokio::try_join!(
-        first_head(&stack),
-        second_head(&stack),
-        body(&stack),
-        chunks(&stack),
+        try_join_all(stops().into_iter().map(|case| stop(&stack, case))),
         endless(&stack),
-        idle(&stack),
-        // Answers that fill the connection's buffer, one after many requests or after a few.
+        // Whose small answers fill what the kernel holds, and whose large ones fill the connection's buffer at once.
         try_join_all((0..DEAF).map(|_| deaf(&stack, "/x"))),
         try_join_all((0..DEAF).map(|_| deaf(&stack, "/openapi.json"))),
     )?;
+    stalled(&stack).await?;
     let memory = peak_memory(&stack, Service::IngestApi, 1)?;
     println!("peak memory of ingest-api: {} MiB", memory >> 20);
-    stalled(&stack).await?;
     ensure!(memory < MEMORY, "ingest-api took {memory} bytes");
     stack.stop().await?;
     Ok(())
 }
 
-async fn first_head(stack: &Stack) -> Result<()> {
-    let mut wire = Wire::connect(stack).await?;
-    wire.send(b"POST /api/pagev").await;
-    let answer = wire.answer().await?.context("no answer")?;
-    ensure!(answer.status == 408, "{answer:?}");
-    ensure!(wire.is_closed().await.context("half a head")?, "half a head is answered twice");
-    Ok(())
+/// Clients that stop, how they are answered, and whether by a problem: what is no whole head is seen by nothing of ours.
+type Stop = (&'static str, Vec<u8>, u16, bool);
+
+fn stops() -> Vec<Stop> {
+    let whole = post(SINGLE, &[], EVENT.as_bytes());
+    let half = whole[..whole.len() - 10].to_vec();
+    let chunk = format!("{}\r\n{:x}\r\n{EVENT}", head(SINGLE, &[JSON, CHUNKED]), EVENT.len());
+    vec![
+        ("half a head", b"POST /api/pagev".to_vec(), 408, false),
+        ("half a second head", [&whole[..], b"POST /api/pagev"].concat(), 202, false),
+        ("half a body", half, 408, true),
+        ("a chunk without an end", chunk.into_bytes(), 408, true),
+        ("nothing more", whole, 202, false),
+    ]
 }
 
-async fn second_head(stack: &Stack) -> Result<()> {
+async fn stop(stack: &Stack, (name, bytes, status, is_problem): Stop) -> Result<()> {
     let mut wire = Wire::connect(stack).await?;
-    wire.send(&[&post(SINGLE, &[], EVENT.as_bytes())[..], b"POST /api/pagev"].concat()).await;
-    let answer = wire.answer().await?.context("no answer")?;
-    ensure!(answer.status == 202, "{answer:?}");
-    ensure!(wire.is_closed().await.context("half a second head")?, "half a head is answered");
-    Ok(())
-}
-
-async fn body(stack: &Stack) -> Result<()> {
-    let mut wire = Wire::connect(stack).await?;
-    let request = post(SINGLE, &[], EVENT.as_bytes());
-    wire.send(&request[..request.len() - 10]).await;
-    is_given_up(&mut wire, 408).await.context("half a body")
-}
-
-async fn chunks(stack: &Stack) -> Result<()> {
-    let mut wire = Wire::connect(stack).await?;
-    wire.send(format!("{}\r\n{:x}\r\n{EVENT}", head(SINGLE, &[JSON, CHUNKED]), EVENT.len()).as_bytes()).await;
-    is_given_up(&mut wire, 408).await.context("a chunk without an end")
-}
-
-async fn is_given_up(wire: &mut Wire, status: u16) -> Result<()> {
-    let answer = wire.answer().await?.context("no answer")?;
-    ensure!(answer.status == status && answer.is_problem(), "{answer:?}");
-    ensure!(wire.is_closed().await?, "it is answered twice");
+    wire.send(&bytes).await;
+    let answer = wire.answer().await?.with_context(|| format!("{name}: no answer"))?;
+    ensure!(answer.status == status && answer.is_problem() == is_problem, "{name}: {answer:?}");
+    ensure!(wire.is_closed().await.context(name)?, "{name}: is answered twice");
     Ok(())
 }
 
@@ -87,14 +70,6 @@ async fn endless(stack: &Stack) -> Result<()> {
     let answer = wire.answer().await?.context("no answer")?;
     ensure!(answer.status == 413 && answer.is_problem(), "{answer:?}");
     wire.send_until_closed(&chunk).await.context("a body without an end")
-}
-
-async fn idle(stack: &Stack) -> Result<()> {
-    let mut wire = Wire::connect(stack).await?;
-    wire.send(&post(SINGLE, &[], EVENT.as_bytes())).await;
-    wire.answer().await?.context("no answer")?;
-    ensure!(wire.is_closed().await.context("an idle connection")?, "silence is answered");
-    Ok(())
 }
 
 /// Asks as often as it can, and never reads an answer.

@@ -52,8 +52,10 @@ pub fn check(config: &service::config::Config) -> Result<(), String> {
 /// When the port is taken, the Kafka client cannot be made, or the producer fails for good.
 pub async fn run(process: Process) -> anyhow::Result<()> {
     metrics::describe();
+    // Before Kafka is asked for: once this process is ready, whoever connects must not be refused.
+    let listener = server::listen(&process.config)?;
     let producer = Producer::start(&process).context("cannot make the Kafka producer")?;
-    let server = server::Server::start(&process, &producer)?;
+    let server = server::Server::start(&process, &producer, listener)?;
     tokio::select! {
         () = process.shutdown.wait() => {}
         error = producer.fatal() => {

@@ -21,6 +21,7 @@ use actix_web::web::Data;
 use anyhow::{Context as _, anyhow};
 use rustls::ServerConfig;
 use service::Process;
+use service::config::Config;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::access_log::AccessLog;
@@ -54,7 +55,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(process: &Process, producer: &Producer) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        process: &Process,
+        producer: &Producer,
+        listener: TcpListener,
+    ) -> anyhow::Result<Self> {
         let config = process.config.clone();
         let reading = Budget::new(config.ingest.max_in_flight_bytes.0);
         let guard = Guard::start(&config).map_err(|error| anyhow!(error))?;
@@ -75,7 +80,6 @@ impl Server {
         let until_quiet = UNTIL_QUIET.min(after_drain / 4);
         let connections = after_drain.saturating_sub(until_quiet).saturating_sub(FLUSH);
         allow_connections(config.ingest.max_connections);
-        let listener = listen(&config.server.host, config.server.port)?;
         let active = Arc::<Active>::default();
         let log = AccessLog::start().context("cannot start the access log")?;
         let (seen, shutdown, ingest) = (Arc::clone(&active), process.shutdown.clone(), config.ingest.clone());
@@ -208,8 +212,9 @@ async fn wait(time: Duration) {
 }
 
 /// Several processes of one machine may share the port (`SO_REUSEPORT`): that is how the process stack scales.
-fn listen(host: &str, port: u16) -> anyhow::Result<TcpListener> {
-    let address = service::resolve(host, port).map_err(|error| anyhow!(error))?;
+pub(crate) fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    let address =
+        service::resolve(&config.server.host, config.server.port).map_err(|error| anyhow!(error))?;
     let open = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;

@@ -1,7 +1,8 @@
 //! Health in the shape of Spring Boot's actuator, so that probes written for it keep working.
 //!
 //! *Readiness* is UP when every component is; *liveness* depends on no other system: it goes down only when this
-//! process cannot recover by itself. A component starts DOWN and is brought UP by whoever watches that dependency.
+//! process cannot recover by itself. A component starts DOWN and is brought UP by whoever watches that dependency; a
+//! process that has none yet is only starting.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -140,8 +141,12 @@ impl State {
         if let Some(reason) = &self.broken {
             components.insert("livenessState", Part::new(Some(reason), "DOWN"));
         }
-        let stopping = self.stopping.then_some("stopping");
-        components.insert("readinessState", Part::new(stopping, "OUT_OF_SERVICE"));
+        let not_serving = match (self.stopping, self.components.is_empty()) {
+            (true, _) => Some("stopping"),
+            (false, true) => Some("starting"),
+            (false, false) => None,
+        };
+        components.insert("readinessState", Part::new(not_serving, "OUT_OF_SERVICE"));
         let status = ["DOWN", "OUT_OF_SERVICE"]
             .into_iter()
             .find(|status| components.values().any(|part| part.status == *status))
@@ -172,8 +177,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_component_is_down_until_it_is_up() {
+    fn a_process_is_starting_without_a_component_and_a_component_is_down_until_it_is_up() {
         let health = Health::default();
+        assert!(health.readiness().json.starts_with(r#"{"status":"OUT_OF_SERVICE""#));
+        assert!(!health.readiness().up && health.liveness().up);
         let kafka = health.component("kafka");
         assert!(!health.readiness().up);
         assert!(health.liveness().up);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use stack::{Service, Signal, Stack};
+use stack::{Process, Service, Stack};
 
 use crate::wait::eventually;
 
@@ -20,7 +20,9 @@ const COMPLETED: Duration = Duration::from_secs(30);
 /// # Errors
 /// When something is not running.
 pub async fn kill_only_broker(stack: &Stack) -> Result<()> {
-    signal_aggregators(stack, Signal::Stop)?;
+    for aggregator in aggregators(stack) {
+        aggregator.freeze().await?;
+    }
     eventually("no transaction is being completed", COMPLETED, async || {
         let output = stack.kafka_tool(TOOL, &["list"], b"").await?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -30,13 +32,10 @@ pub async fn kill_only_broker(stack: &Stack) -> Result<()> {
     })
     .await?;
     stack.kafka().kill_9().await?;
-    signal_aggregators(stack, Signal::Cont)
+    aggregators(stack).try_for_each(Process::thaw)?;
+    Ok(())
 }
 
-fn signal_aggregators(stack: &Stack, signal: Signal) -> Result<()> {
-    let replicas = (1..).map_while(|number| stack.replica(Service::Aggregator, number).ok());
-    for replica in replicas {
-        replica.signal(signal)?;
-    }
-    Ok(())
+fn aggregators(stack: &Stack) -> impl Iterator<Item = &Process> {
+    (1..).map_while(|number| stack.replica(Service::Aggregator, number).ok())
 }

@@ -7,7 +7,7 @@ use e2e::{
     Load, README_EVENT, audit, conclude, eventually, for_a_while, kill_only_broker, metric, options, post,
     seed,
 };
-use stack::{Service, Signal, Stack};
+use stack::{Service, Stack};
 
 #[tokio::test]
 async fn an_s3_that_hangs_and_a_kafka_that_dies_lose_and_double_nothing() -> Result<()> {
@@ -18,9 +18,9 @@ async fn an_s3_that_hangs_and_a_kafka_that_dies_lose_and_double_nothing() -> Res
     for_a_while(Duration::from_secs(4)).await;
 
     // Frozen, it holds connections open and answers nothing: worse than one that refuses.
-    stack.s3().signal(Signal::Stop)?;
+    stack.s3().freeze().await?;
     for_a_while(Duration::from_secs(10)).await;
-    stack.s3().signal(Signal::Cont)?;
+    stack.s3().thaw()?;
     for_a_while(Duration::from_secs(4)).await;
 
     kill_only_broker(&stack).await?;

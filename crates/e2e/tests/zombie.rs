@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use e2e::{Ends, Load, at_some_moment, conclude, eventually, for_a_while, metric, options};
 use model::topic;
-use stack::{Service, Signal, Stack};
+use stack::{Service, Stack};
 use tokio::time::Instant;
 
 /// `session.timeout.ms`: how long the group waits for a member that says nothing.
@@ -41,7 +41,7 @@ async fn zombies_change_nothing_and_an_open_transaction_holds_nobody_up_for_long
 
     // What they wake up to write, another has written by now.
     for number in [1, 2] {
-        stack.signal(Service::Aggregator, number, Signal::Cont)?;
+        stack.replica(Service::Aggregator, number)?.thaw()?;
     }
     shared(&stack, [1, 2, 4]).await?;
 
@@ -56,7 +56,7 @@ async fn freeze_with_open_windows(stack: &Stack, number: u16) -> Result<()> {
         let windows = metric(stack, Service::Aggregator, number, OPEN_WINDOWS).await?;
         let counted = metric(stack, Service::Aggregator, number, COUNTED).await?;
         ensure!(windows > 0 && counted > 0, "{windows} windows, {counted} events");
-        Ok(Some(stack.signal(Service::Aggregator, number, Signal::Stop)?))
+        Ok(Some(stack.replica(Service::Aggregator, number)?.freeze().await?))
     })
     .await
 }
@@ -71,14 +71,14 @@ async fn freeze_in_transaction(stack: &Stack, number: u16, rows: &Ends) -> Resul
         if opened.is_empty() {
             return Ok(None);
         }
-        stack.signal(Service::Aggregator, number, Signal::Stop)?;
+        stack.replica(Service::Aggregator, number)?.freeze().await?;
         // If it is that of another, or was about to be committed, it is over soon.
         for_a_while(Duration::from_millis(500)).await;
         if !rows.open()?.is_disjoint(&opened) {
             println!("aggregator {number} stands still in a transaction");
             return Ok(Some(()));
         }
-        stack.signal(Service::Aggregator, number, Signal::Cont)?;
+        stack.replica(Service::Aggregator, number)?.thaw()?;
         Ok(None)
     })
     .await

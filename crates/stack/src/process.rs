@@ -1,5 +1,6 @@
 //! One process of the stack that can be started, stopped and maltreated.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::error::{Context, Error, Result};
 use crate::keeper::{Keeper, Order, Recipe};
 use crate::sys::{self, Signal};
 use crate::watch::{Phase, Probe, State, Watch};
-use crate::{Home, Journal};
+use crate::{Home, Journal, clock, procfs};
 
 /// A process that a keeper looks after: Kafka, the AWS emulator, or a replica of a service.
 ///
@@ -22,6 +23,10 @@ pub struct Process {
     restarts: Arc<AtomicBool>,
     limits: Limits,
 }
+
+/// How long the threads of a process may take to stop, and how often they are looked at.
+const STILL: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_millis(1);
 
 /// How long a process may take.
 #[derive(Debug, Clone, Copy)]
@@ -111,9 +116,19 @@ impl Process {
         Ok(())
     }
 
-    /// Sends a signal, and returns at once.
-    pub fn signal(&self, signal: Signal) -> Result<()> {
-        self.send(self.running()?, signal)
+    /// Stops it where it stands, as a long pause of its machine would. All its threads stand still when this returns.
+    pub async fn freeze(&self) -> Result<()> {
+        let pid = self.running()?;
+        self.send(pid, Signal::Stop)?;
+        // The kernel stops each thread when it next runs or is interrupted: on busy cores tens of milliseconds later.
+        let still = clock::poll(STILL, EVERY, async || procfs::stands_still(pid).then_some(())).await;
+        let still = still.ok_or_else(|| io::Error::from(io::ErrorKind::TimedOut));
+        still.context(|| format!("cannot freeze {}", self.watch.name))
+    }
+
+    /// Lets it go on after [`Process::freeze`].
+    pub fn thaw(&self) -> Result<()> {
+        self.send(self.running()?, Signal::Cont)
     }
 
     fn running(&self) -> Result<u32> {

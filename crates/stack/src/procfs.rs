@@ -37,6 +37,14 @@ pub(crate) fn is_running(pid: u32) -> bool {
     Stat::read(pid).is_some_and(|stat| stat.is_running())
 }
 
+/// Whether no thread of this process runs any code after a SIGSTOP. A thread in the kernel's hands (state D) is not
+/// stopped yet.
+pub(crate) fn stands_still(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    stats.filter_map(|stat| Stat::parse(&stat)).all(|stat| matches!(stat.state, 'T' | 'Z'))
+}
+
 struct Stat {
     state: char,
     threads: u32,
@@ -136,7 +144,7 @@ mod tests {
     #[test]
     fn we_are_who_we_are() {
         let me = Identity::of(std::process::id()).unwrap();
-        assert!(me.is_running());
+        assert!(me.is_running() && !stands_still(me.pid));
         assert!(!Identity { start_ticks: 1, ..me }.is_running());
     }
 

@@ -10,7 +10,7 @@ use crate::process::Process;
 use crate::stack::Stack;
 use crate::stop::stop_together;
 use crate::watch::Probe;
-use crate::{Replica, Service, Signal, ports};
+use crate::{Replica, Service, ports};
 
 impl Stack {
     /// Brings a service to this many replicas: the highest numbers go first. Returns when all are ready.
@@ -116,11 +116,6 @@ impl Stack {
     /// `kill -9` of one replica. It is dead when this returns, and on its way up again unless told otherwise.
     pub async fn kill_9(&self, service: Service, number: u16) -> Result<()> {
         self.replica(service, number)?.kill_9().await
-    }
-
-    /// Sends one replica a signal, and returns at once.
-    pub fn signal(&self, service: Service, number: u16, signal: Signal) -> Result<()> {
-        self.replica(service, number)?.signal(signal)
     }
 
     /// Sets a variable for the later starts of a service, restarts after a crash included.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::{Load, README_EVENT, conclude, eventually, metric, options, peak_memory, post};
-use stack::{Service, Signal, Stack};
+use stack::{Service, Stack};
 
 /// Less than a second of the load.
 const IN_FLIGHT: &str = "16MiB";
@@ -36,14 +36,14 @@ async fn a_frozen_kafka_is_told_at_once_costs_no_memory_and_loses_nothing() -> R
     let memory = peak_memory(&stack, Service::IngestApi, 1)?;
     println!("peak memory of ingest-api: {} MiB", memory >> 20);
     ensure!(memory < MEMORY, "ingest-api took {memory} bytes");
-    stack.kafka().signal(Signal::Cont)?;
+    stack.kafka().thaw()?;
     accepts(&stack, before).await?;
     ensure!(stack.replica(Service::IngestApi, 1)?.crashes() == 0, "ingest-api crashed");
 
     // All that is on its way is lost now, and none of it was answered 202.
     freeze(&stack).await?;
     stack.kill_9(Service::IngestApi, 1).await?;
-    stack.kafka().signal(Signal::Cont)?;
+    stack.kafka().thaw()?;
     stack.wait_ready().await?;
     accepts(&stack, 0).await?;
     conclude(&stack, load).await?;
@@ -63,9 +63,9 @@ async fn accepts(stack: &Stack, before: u64) -> Result<()> {
     .await
 }
 
-/// Stops Kafka, and waits until there is no room for more.
+/// Freezes Kafka, and waits until there is no room for more.
 async fn freeze(stack: &Stack) -> Result<()> {
-    stack.kafka().signal(Signal::Stop)?;
+    stack.kafka().freeze().await?;
     let answer = post(stack, "/api/pageviews", README_EVENT).await?;
     ensure!(answer.status == 503, "accepted while Kafka is frozen: {answer:?}");
     eventually("the budget is full", Duration::from_secs(20), async || {

@@ -31,12 +31,12 @@ pub(crate) fn check(
         &*pipeline.late_topic,
         &*pipeline.dead_letters_topic,
     ];
-    if !service::kafka::wait_for_topics(consumer.client(), &topics, health, shutdown) {
-        return Ok(false);
-    }
-    while !from_beginning && !shutdown.requested() {
+    while service::kafka::wait_for_topics(consumer.client(), &topics, health, shutdown) {
+        if from_beginning {
+            return Ok(true);
+        }
         match counted_before(&consumer, config) {
-            Ok(None) => break,
+            Ok(None) => return Ok(true),
             Ok(Some(topic)) => {
                 return Err(Error::WouldCountAgain { group: pipeline.group_id.clone(), topic });
             }
@@ -49,7 +49,7 @@ pub(crate) fn check(
             }
         }
     }
-    Ok(!shutdown.requested())
+    Ok(false)
 }
 
 #[expect(clippy::disallowed_methods, reason = "an error may come at once, and again")]

@@ -81,7 +81,7 @@ impl Transactions {
             match this.producer.init_transactions(TIMEOUT) {
                 Ok(()) => return Ok(Some(this)),
                 Err(error) if Disposition::of(&error) == Disposition::Retriable => {
-                    this.health.down(format!("cannot register the producer: {error}"));
+                    this.health.down(format!("cannot register the producer: {}", this.told(&error)));
                 }
                 Err(source) => return Err(Error::Producer { call: "init_transactions", source }),
             }
@@ -188,11 +188,20 @@ impl Transactions {
             match attempt() {
                 Ok(()) => return Ok(()),
                 Err(error) if Disposition::of(&error) == Disposition::Retriable => {
-                    self.health.down(format!("cannot commit results: {call}: {error}"));
+                    self.health.down(format!("cannot commit results: {call}: {}", self.told(&error)));
                     pause(RETRY_PAUSE);
                 }
                 Err(error) => return Err(Failed { call, error }),
             }
+        }
+    }
+
+    /// An error that asks for patience, with what stands behind it. A producer that has lost its cluster gets back by being
+    /// asked for it.
+    fn told(&self, error: &KafkaError) -> String {
+        match service::kafka::reaches(self.producer.client(), TIMEOUT) {
+            true => error.to_string(),
+            false => format!("{error}, and no broker answers"),
         }
     }
 

@@ -107,7 +107,7 @@ impl Consumer {
 
     /// Whether a broker answers.
     pub(crate) fn reaches_kafka(&self) -> bool {
-        self.inner().fetch_metadata(None, TIMEOUT).is_ok()
+        service::kafka::reaches(self.inner().client(), TIMEOUT)
     }
 
     /// Who the topic is.

@@ -287,11 +287,13 @@ impl Worker {
     }
 
     fn look_after_health(&self) {
-        if self.health.is_up() || !self.forgotten.is_empty() || self.group.next_rebalance().is_some() {
+        let has_joined = self.group.has_joined();
+        // A consumer that has lost its cluster gets back by being asked for it.
+        if self.health.is_up() && has_joined || !self.group.topic_is_there() {
             return;
         }
         // With the broker's own assignment, a member without partitions gets no event that says it has joined.
-        if self.group.has_joined() && self.group.topic_is_there() {
+        if has_joined && self.forgotten.is_empty() && self.group.next_rebalance().is_none() {
             self.tell_up();
         }
     }

@@ -10,8 +10,9 @@ use crate::planner::Partition;
 impl Writer {
     /// Looks at what changes rarely: membership, idle partitions, metrics, health.
     pub(super) fn look(&mut self, now: Instant) {
-        self.kafka_away = self.kafka_away && !self.consumer.reaches_kafka();
-        let kafka = match (self.kafka_away, self.consumer.joined()) {
+        let joined = self.consumer.joined();
+        self.kafka_away = (self.kafka_away || !joined) && !self.consumer.reaches_kafka();
+        let kafka = match (self.kafka_away, joined) {
             (true, _) => Some("no broker answers"),
             (false, false) => Some("has not joined its group yet"),
             (false, true) => None,

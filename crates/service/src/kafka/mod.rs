@@ -1,6 +1,6 @@
 //! What our Kafka clients have in common.
 //!
-//! `cluster`, `group`, `headers`, `metadata` and `records` reach through rdkafka to librdkafka's C API, for what rdkafka
+//! `cluster`, `group`, `headers`, `metadata`, `reach` and `records` reach through rdkafka to librdkafka's C API, for what rdkafka
 //! 0.39 does not wrap; the other modules are plain.
 
 mod client;
@@ -9,6 +9,7 @@ mod disposition;
 pub mod group;
 mod headers;
 mod metadata;
+mod reach;
 pub mod records;
 mod topics;
 mod watermarks;
@@ -19,5 +20,6 @@ pub use client::{
 pub use disposition::Disposition;
 pub use headers::{Header, headers};
 pub use metadata::metadata;
+pub use reach::reaches;
 pub use topics::{missing_topics, partition_count, wait_for_topics};
 pub use watermarks::watermarks;

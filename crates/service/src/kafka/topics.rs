@@ -6,6 +6,7 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
+use super::reach::look;
 use crate::health::Component;
 use crate::shutdown::Shutdown;
 
@@ -38,12 +39,6 @@ pub fn partition_count<C: ClientContext>(
     timeout: Duration,
 ) -> KafkaResult<Option<usize>> {
     Ok(find(&look(client, timeout)?, topic).map(|topic| topic.partitions().len()))
-}
-
-/// Asks what the cluster looks like now, which the client remembers.
-pub(super) fn look<C: ClientContext>(client: &Client<C>, timeout: Duration) -> KafkaResult<Metadata> {
-    // All of its topics: asking for a topic by name would create it where brokers create topics by themselves.
-    client.fetch_metadata(None, timeout)
 }
 
 fn find<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a MetadataTopic> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-use super::topics::look;
+use super::reach::look;
 
 /// The offset that the partition's log begins at, and the one that it ends before.
 ///

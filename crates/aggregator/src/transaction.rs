@@ -20,6 +20,8 @@ use crate::windows::Flush;
 
 /// How long one call may take before it is made again: short enough to say in health that it hangs.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a look for a broker may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two looks at what has been delivered: a flush takes some tens of milliseconds.
 const DELIVERY_PAUSE: Duration = Duration::from_micros(500);
 /// After this long without an acknowledgement health tells of it.
@@ -81,7 +83,7 @@ impl Transactions {
             match this.producer.init_transactions(TIMEOUT) {
                 Ok(()) => return Ok(Some(this)),
                 Err(error) if Disposition::of(&error) == Disposition::Retriable => {
-                    this.health.down(format!("cannot register the producer: {}", this.told(&error)));
+                    this.bear("cannot register the producer", &error);
                 }
                 Err(source) => return Err(Error::Producer { call: "init_transactions", source }),
             }
@@ -188,7 +190,7 @@ impl Transactions {
             match attempt() {
                 Ok(()) => return Ok(()),
                 Err(error) if Disposition::of(&error) == Disposition::Retriable => {
-                    self.health.down(format!("cannot commit results: {call}: {}", self.told(&error)));
+                    self.bear(&format!("cannot commit results: {call}"), &error);
                     pause(RETRY_PAUSE);
                 }
                 Err(error) => return Err(Failed { call, error }),
@@ -196,12 +198,12 @@ impl Transactions {
         }
     }
 
-    /// An error that asks for patience, with what stands behind it. A producer that has lost its cluster gets back by being
-    /// asked for it.
-    fn told(&self, error: &KafkaError) -> String {
-        match service::kafka::reaches(self.producer.client(), TIMEOUT) {
-            true => error.to_string(),
-            false => format!("{error}, and no broker answers"),
+    /// Tells of an error that asks for patience, and whether a broker answers at all: a producer that has lost its cluster
+    /// gets back by being asked for it.
+    fn bear(&self, trouble: &str, error: &KafkaError) {
+        self.health.down(format!("{trouble}: {error}"));
+        if !service::kafka::reaches(self.producer.client(), LOOK_TIMEOUT) {
+            self.health.down(format!("{trouble}: {error}, and no broker answers"));
         }
     }
 

@@ -13,6 +13,10 @@ use crate::sys::{self, Signal};
 use crate::watch::{Phase, Probe, State, Watch};
 use crate::{Home, Journal, clock, procfs};
 
+/// How long the threads of a process may take to stop, and how often they are looked at.
+const STILL: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_millis(1);
+
 /// A process that a keeper looks after: Kafka, the AWS emulator, or a replica of a service.
 ///
 /// It ends when this is dropped.
@@ -23,10 +27,6 @@ pub struct Process {
     restarts: Arc<AtomicBool>,
     limits: Limits,
 }
-
-/// How long the threads of a process may take to stop, and how often they are looked at.
-const STILL: Duration = Duration::from_secs(10);
-const EVERY: Duration = Duration::from_millis(1);
 
 /// How long a process may take.
 #[derive(Debug, Clone, Copy)]

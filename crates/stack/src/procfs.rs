@@ -37,8 +37,8 @@ pub(crate) fn is_running(pid: u32) -> bool {
     Stat::read(pid).is_some_and(|stat| stat.is_running())
 }
 
-/// Whether no thread of this process runs any code after a SIGSTOP. A thread in the kernel's hands (state D) is not
-/// stopped yet.
+/// Whether no thread of this process runs any code after a SIGSTOP, as far as `/proc` tells. A thread in the kernel's
+/// hands (state D) is not stopped yet.
 pub(crate) fn stands_still(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let stats = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());

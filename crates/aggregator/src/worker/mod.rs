@@ -288,12 +288,13 @@ impl Worker {
 
     fn look_after_health(&self) {
         let has_joined = self.group.has_joined();
-        // A consumer that has lost its cluster gets back by being asked for it.
-        if self.health.is_up() && has_joined || !self.group.topic_is_there() {
+        if self.health.is_up() && has_joined {
             return;
         }
+        // Asked out of the group, too: a consumer that has lost its cluster gets back by being asked for it.
+        let is_there = self.group.topic_is_there();
         // With the broker's own assignment, a member without partitions gets no event that says it has joined.
-        if has_joined && self.forgotten.is_empty() && self.group.next_rebalance().is_none() {
+        if has_joined && is_there && self.forgotten.is_empty() && self.group.next_rebalance().is_none() {
             self.tell_up();
         }
     }

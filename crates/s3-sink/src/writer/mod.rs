@@ -68,7 +68,7 @@ pub(crate) struct Writer {
     stop_by: Option<Instant>,
     drained_since: Option<Instant>,
     next_look: Instant,
-    /// All brokers were away, and none has answered since.
+    /// All brokers were away, or this is no member of its group, and none has answered since.
     kafka_away: bool,
 }
 

@@ -1,7 +1,7 @@
 //! What our Kafka clients have in common.
 //!
-//! `cluster`, `group`, `headers`, `metadata`, `reach` and `records` reach through rdkafka to librdkafka's C API, for what rdkafka
-//! 0.39 does not wrap; the other modules are plain.
+//! `cluster`, `group`, `headers`, `metadata`, `reach` and `records` use librdkafka's C API, for what rdkafka 0.39 does not
+//! wrap; the other modules are plain.
 
 mod client;
 pub mod cluster;

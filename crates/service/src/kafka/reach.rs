@@ -26,7 +26,7 @@ pub fn reaches<C: ClientContext>(client: &Client<C>, timeout: Duration) -> bool 
 /// A client forgets the brokers that an answer does not name, and while the controller takes all of them for dead, as it
 /// does for a moment after a long pause of the only one, an answer names none. librdkafka 2.12 then starts again from the
 /// bootstrap servers, unless a race within it makes it forget to, and it waits for ever (its issue 5301). So a client
-/// without an answer is given them again. They change nothing for one that has them still, but that it keeps some bytes more.
+/// without an answer is given them again, which changes nothing for one that has them still, but for some bytes of memory.
 pub(super) fn look<C: ClientContext>(client: &Client<C>, timeout: Duration) -> KafkaResult<Metadata> {
     // All of its topics: asking for a topic by name would create it where brokers create topics by themselves.
     let answer = client.fetch_metadata(None, timeout);

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use model::EpochSeconds;
 use service::config::Setting as _;
 
-use crate::{audit, backfill, counts, forget, generate, redrive, topics};
+use crate::{audit, backfill, bucket, counts, forget, generate, redrive, topics};
 
 /// The operator's hand on a pageview pipeline.
 ///
@@ -32,6 +32,7 @@ Exit codes: 0 good, 1 failed or violated, 2 not provable or not reachable, 64 wr
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Topics(topics::Options),
+    Bucket(bucket::Options),
     Generate(generate::Options),
     Counts(counts::Options),
     Audit(audit::Options),

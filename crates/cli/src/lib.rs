@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! arguments -> topics   -> Kafka
+//!           -> bucket   -> S3
 //!           -> generate -> ingest-api, receipts
 //!           -> counts   -> S3
 //!           -> audit    -> S3, Kafka, receipts
@@ -15,6 +16,7 @@
 mod arguments;
 mod audit;
 mod backfill;
+mod bucket;
 mod counts;
 mod forget;
 mod generate;
@@ -46,6 +48,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
     let config = Config::load(arguments.config.as_deref(), 0)?;
     match arguments.command {
         Command::Topics(options) => topics::run(&config, &options).await,
+        Command::Bucket(options) => bucket::run(&config, &options).await,
         Command::Generate(options) => generate::run(&options).await,
         Command::Counts(options) => counts::run(&config, &options).await,
         Command::Audit(options) => audit::run(&config, &options).await,

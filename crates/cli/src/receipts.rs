@@ -5,7 +5,8 @@
 #![doc = include_str!("../fixtures/receipts.txt")]
 //! ```
 //! The head names the load's id space: its events have the user ids `[first, first + ids)`, each its own, and nobody
-//! else uses those. Then `accepted`, `unknown` or `refused`, the first user id of the request, and how many follow it
+//! else uses those. ` copies` after it says that requests had an `Idempotency-Key`, by which a proxy may have sent them
+//! more than once. Then `accepted`, `unknown` or `refused`, the first user id of the request, and how many follow it
 //! one by one. The last line tells how many ids were used. Without it the load was killed, and every id that no line
 //! names may have been on its way.
 
@@ -43,6 +44,8 @@ pub(crate) struct Receipt {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Receipts {
     pub(crate) space: IdSpace,
+    /// Whether an event may be in `raw/` more than once.
+    pub(crate) copies: bool,
     /// In the order of user ids.
     pub(crate) receipts: Vec<Receipt>,
     /// How many ids the load used; `None` if it was killed.
@@ -78,8 +81,8 @@ impl IdSpace {
     }
 
     /// The first line of the file.
-    pub(crate) fn head(self) -> String {
-        format!("{HEAD}first={} ids={}\n", self.first, self.ids)
+    pub(crate) fn head(self, copies: bool) -> String {
+        format!("{HEAD}first={} ids={}{}\n", self.first, self.ids, if copies { COPIES } else { "" })
     }
 
     fn parse(line: &str) -> Option<Self> {
@@ -90,6 +93,7 @@ impl IdSpace {
 }
 
 const HEAD: &str = "pageviews-receipts v1 ";
+const COPIES: &str = " copies";
 
 /// The last line of the file of a load that used `ids`.
 pub(crate) fn end(ids: u64) -> String {
@@ -134,7 +138,9 @@ impl Receipts {
         let mut line = String::new();
         file.read_line(&mut line)?;
         let bad = |number, line: &str| Error::Line { number, line: line.trim_end().to_owned() };
-        let space = IdSpace::parse(line.trim_end()).ok_or_else(|| bad(1, &line))?;
+        let head = line.trim_end();
+        let (head, copies) = head.strip_suffix(COPIES).map_or((head, false), |head| (head, true));
+        let space = IdSpace::parse(head).ok_or_else(|| bad(1, &line))?;
         let (mut receipts, mut used) = (Vec::new(), None);
         for number in 2.. {
             line.clear();
@@ -151,7 +157,7 @@ impl Receipts {
         receipts.sort_unstable_by_key(|receipt| receipt.first);
         match receipts.windows(2).find(|pair| pair[0].first + pair[0].count > pair[1].first) {
             Some(pair) => Err(Error::Twice(pair[1].first)),
-            None => Ok(Self { space, receipts, used }),
+            None => Ok(Self { space, copies, receipts, used }),
         }
     }
 
@@ -188,7 +194,7 @@ mod tests {
             receipt(Answer::Refused, 3000, 1000),
         ];
         let lines: String = answers.iter().map(Receipt::to_string).collect();
-        assert_eq!(space.head() + &lines + &end(4000), FIXTURE);
+        assert_eq!(space.head(false) + &lines + &end(4000), FIXTURE);
 
         let file = read(FIXTURE).unwrap();
         assert_eq!((file.space, file.used), (space, Some(4000)));
@@ -196,7 +202,8 @@ mod tests {
             file.receipts.iter().map(|receipt| receipt.first - space.first).collect::<Vec<_>>(),
             [0, 1000, 2000, 3000]
         );
-        assert_eq!(file.count(Answer::Accepted), 2000);
+        assert_eq!((file.count(Answer::Accepted), file.copies), (2000, false));
+        assert!(read(&(space.head(true) + &lines)).unwrap().copies);
     }
 
     #[test]
@@ -211,7 +218,7 @@ mod tests {
     #[test]
     fn what_is_no_receipt_is_named_with_its_line() {
         let first = IdSpace::of(42).first;
-        let with = |line: &str| IdSpace::of(42).head() + line;
+        let with = |line: &str| IdSpace::of(42).head(false) + line;
         for (text, number) in [
             ("accepted 1 1\n".to_owned(), 1),
             (String::new(), 1),

@@ -156,6 +156,14 @@ pub(super) fn check(name: &str, receipts: &Receipts, marks: &Marks, quiet: bool)
     let mut check = Check::new(format!("receipts of {name}"));
     let missing = if quiet { Status::Violated } else { Status::NotProvable };
     accepted.never.tell(&mut check, missing, "accepted, and not in raw/");
+    let mut copies = 0;
+    if receipts.copies {
+        // Whether they were counted once is not seen in raw/.
+        for seen in [&mut accepted, &mut unknown, &mut unlisted] {
+            copies += seen.again.count;
+            seen.once.count += std::mem::take(&mut seen.again).count;
+        }
+    }
     accepted.again.tell(&mut check, Status::Violated, "accepted once, and more than once in raw/");
     unknown.again.tell(&mut check, Status::Violated, "sent once, and more than once in raw/");
     let stored = Found { count: refused.once.and(&refused.again), ..refused.once };
@@ -184,7 +192,11 @@ pub(super) fn check(name: &str, receipts: &Receipts, marks: &Marks, quiet: bool)
         Some(_) => format!("{stored} of {untold_} unknown are in raw/"),
         None => format!("the load was killed, and {stored} without an answer are in raw/"),
     };
-    check.compared = format!("{told_} accepted, {once} in raw/ once; {rest}");
+    let times = match copies {
+        0 => "once".to_owned(),
+        copies => format!("({} more than once, by their Idempotency-Key)", HumanCount(copies)),
+    };
+    check.compared = format!("{told_} accepted, {once} in raw/ {times}; {rest}");
     check.numbers.extend([
         ("accepted", told),
         ("accepted_stored_once", accepted.once.count),
@@ -210,7 +222,7 @@ mod tests {
             receipt(Answer::Unknown, 1010),
             receipt(Answer::Refused, 1020),
         ];
-        Receipts { space: SPACE, receipts, used }
+        Receipts { space: SPACE, copies: false, receipts, used }
     }
 
     fn judge(used: Option<u64>, users: impl IntoIterator<Item = u64>, quiet: bool) -> Check {
@@ -249,6 +261,21 @@ mod tests {
         }
         let twice = judge(Some(40), (1000..1010).chain([1015, 1015]), true);
         assert_eq!(twice.findings, ["sent once, and more than once in raw/: 1 (user_id 1015)"]);
+    }
+
+    #[test]
+    fn what_was_sent_with_a_key_may_be_there_more_than_once_and_must_be_there() {
+        let receipts = Receipts { copies: true, ..receipts(Some(40)) };
+        let judge = |users: &[u64]| {
+            let marks = Marks::new(&receipts);
+            (1001..1010).chain(users.iter().copied()).for_each(|user| marks.mark(user));
+            check("r", &receipts, &marks, true)
+        };
+        let copied = judge(&[1000, 1000, 1015, 1015]);
+        assert_eq!((copied.status, copied.numbers["accepted_stored_once"]), (Status::Ok, 10));
+        assert!(copied.compared.contains("(2 more than once"), "{}", copied.compared);
+        assert_eq!(judge(&[]).status, Status::Violated);
+        assert_eq!(judge(&[1000, 1025]).status, Status::Violated);
     }
 
     #[test]

@@ -19,8 +19,18 @@ pub(super) struct Recipe {
     disorder: Duration,
     /// The chance, out of 2^64, that an event is [`LATE`].
     late: u64,
-    /// Whether events have an `event_id`.
-    ids: bool,
+    ids: Ids,
+}
+
+/// By what a retry is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ids {
+    /// By nothing.
+    None,
+    /// By the `event_id` of each event.
+    OfEvents,
+    /// By the `Idempotency-Key` of each request.
+    OfRequests,
 }
 
 /// How old a late event is: older than any sensible grace time.
@@ -43,7 +53,7 @@ const PAGES: [&str; 8] = [
 ];
 
 impl Recipe {
-    pub(super) fn new(seed: u64, postcodes: usize, disorder: Duration, late_percent: f64, ids: bool) -> Self {
+    pub(super) fn new(seed: u64, postcodes: usize, disorder: Duration, late_percent: f64, ids: Ids) -> Self {
         Self {
             seed,
             first_user_id: IdSpace::of(seed).first,
@@ -72,10 +82,15 @@ impl Recipe {
             to,
             r#"{{"user_id":{user_id},"postcode":"{postcode}","webpage":"www.website.com/{page}","timestamp":{timestamp}"#
         );
-        if self.ids {
+        if self.ids == Ids::OfEvents {
             let _ = write!(to, r#","event_id":"generated-{user_id}""#);
         }
         to.put_u8(b'}');
+    }
+
+    /// The `Idempotency-Key` of a request, if it has one.
+    pub(super) fn key(&self, request: Request) -> Option<String> {
+        (self.ids == Ids::OfRequests).then(|| format!("generated-{}", self.first_user_id + request.first))
     }
 
     /// Appends the body of a request of the time `now`: an object for one event, else an array.
@@ -147,7 +162,7 @@ mod tests {
 
     const NOW: EpochMillis = EpochMillis(1_795_525_200_000);
 
-    fn recipe(seed: u64, late_percent: f64, ids: bool) -> Recipe {
+    fn recipe(seed: u64, late_percent: f64, ids: Ids) -> Recipe {
         Recipe::new(seed, 50, Duration::from_secs(10), late_percent, ids)
     }
 
@@ -160,10 +175,11 @@ mod tests {
 
     #[test]
     fn events_depend_on_seed_and_index_and_not_on_the_batch() {
-        let whole = batch(&recipe(7, 1.0, false), 0, 100);
-        let parts = [batch(&recipe(7, 1.0, false), 0, 60), batch(&recipe(7, 1.0, false), 60, 40)].concat();
+        let whole = batch(&recipe(7, 1.0, Ids::None), 0, 100);
+        let parts =
+            [batch(&recipe(7, 1.0, Ids::None), 0, 60), batch(&recipe(7, 1.0, Ids::None), 60, 40)].concat();
         assert_eq!(whole, parts);
-        assert_ne!(whole, batch(&recipe(8, 1.0, false), 0, 100));
+        assert_ne!(whole, batch(&recipe(8, 1.0, Ids::None), 0, 100));
     }
 
     #[test]
@@ -171,7 +187,8 @@ mod tests {
         let (space, mut json, mut users) = (IdSpace::of(7), BytesMut::new(), HashSet::new());
         for index in 0..1000 {
             json.clear();
-            recipe(7, 5.0, index % 2 == 0).write_event(index, NOW, &mut json);
+            recipe(7, 5.0, if index % 2 == 0 { Ids::OfEvents } else { Ids::None })
+                .write_event(index, NOW, &mut json);
             let pageview = Pageview::parse(&json).unwrap();
             assert_eq!(space.index(pageview.user_id), Some(index));
             assert!(users.insert(pageview.user_id));
@@ -181,7 +198,7 @@ mod tests {
     #[test]
     fn ages_keep_to_disorder_and_the_share_that_is_late() {
         let ages = |late| -> Vec<i64> {
-            let events = batch(&recipe(1, late, false), 0, 10_000);
+            let events = batch(&recipe(1, late, Ids::None), 0, 10_000);
             events.iter().map(|event| NOW.to_seconds().0 - event["timestamp"].as_i64().unwrap()).collect()
         };
         assert!(ages(0.0).into_iter().all(|age| (0..=10).contains(&age)));
@@ -195,5 +212,15 @@ mod tests {
         let postcodes: HashSet<_> =
             (0..1_000_000).map(|number| Postcode::parse(&postcode(number)).unwrap()).collect();
         assert_eq!(postcodes.len(), 1_000_000);
+    }
+
+    #[test]
+    fn a_key_is_a_requests_own_and_leaves_its_events_without_ids() {
+        let recipe = recipe(1, 0.0, Ids::OfRequests);
+        let key = |first| recipe.key(Request { first, count: 10, due: Duration::ZERO });
+        assert!(key(0).is_some_and(|key| key.len() <= 50) && key(0) != key(10));
+        let mut json = BytesMut::new();
+        recipe.write_event(0, NOW, &mut json);
+        assert!(!String::from_utf8_lossy(&json).contains("event_id"));
     }
 }

@@ -19,8 +19,9 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Starts a file that must not exist: receipts are evidence, and are not overwritten.
-    pub(super) fn create(path: Option<&Path>, space: IdSpace) -> anyhow::Result<Self> {
+    /// Starts a file that must not exist: receipts are evidence, and are not overwritten. `copies` says whether a request
+    /// may be sent more than once on its way.
+    pub(super) fn create(path: Option<&Path>, space: IdSpace, copies: bool) -> anyhow::Result<Self> {
         let Some(path) = path else { return Ok(Self { file: None, space }) };
         if path.exists() {
             let path = path.display();
@@ -29,7 +30,7 @@ impl Journal {
         }
         let file = File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
         let journal = Self { file: Some((Mutex::new(file), path.to_owned())), space };
-        journal.append(&space.head())?;
+        journal.append(&space.head(copies))?;
         Ok(journal)
     }
 

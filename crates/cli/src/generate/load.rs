@@ -76,7 +76,7 @@ impl Load {
             self.recipe.write_body(request, time, &mut buffer);
             let sent = clock::monotonic();
             // The allocation comes back to `buffer` once the client has let go of the body.
-            let (outcome, words) = self.send(buffer.split().freeze(), request.count).await;
+            let (outcome, words) = self.send(buffer.split().freeze(), request).await;
             self.journal.write(request, outcome.answer())?;
             tally.record(outcome, request.count, sent.elapsed(), words);
             if outcome == Outcome::Accepted {
@@ -108,9 +108,12 @@ impl Load {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).next(self.elapsed())
     }
 
-    async fn send(&self, body: Bytes, events: u64) -> (Outcome, Option<String>) {
-        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(body);
-        let response = match request.send().await {
+    async fn send(&self, body: Bytes, request: Request) -> (Outcome, Option<String>) {
+        let mut post = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
+        if let Some(key) = self.recipe.key(request) {
+            post = post.header("Idempotency-Key", key);
+        }
+        let response = match post.body(body).send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() => return (Outcome::Unreached, Some(root(&error))),
             Err(error) => return (Outcome::Lost, Some(root(&error))),
@@ -118,7 +121,7 @@ impl Load {
         let status = response.status().as_u16();
         match response.bytes().await {
             Ok(body) => {
-                let outcome = Outcome::of(status, accepted(&body), events);
+                let outcome = Outcome::of(status, accepted(&body), request.count);
                 (outcome, (outcome != Outcome::Accepted).then(|| words(&body)))
             }
             Err(error) => (Outcome::Lost, Some(root(&error))),

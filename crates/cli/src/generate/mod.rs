@@ -23,7 +23,7 @@ use crate::arguments::duration;
 use crate::output;
 use crate::progress::Progress;
 use crate::receipts::{Answer, IdSpace};
-use events::Recipe;
+use events::{Ids, Recipe};
 use journal::Journal;
 use load::Load;
 use pace::Pace;
@@ -76,6 +76,10 @@ pub(crate) struct Options {
     /// Give every event an event_id
     #[arg(long)]
     ids: bool,
+    /// Send each request with an Idempotency-Key, and let a proxy in between send it again: it counts once, and the
+    /// receipts allow for its copies in raw/
+    #[arg(long, conflicts_with = "ids")]
+    keys: bool,
     /// File to list in what was answered, for `pageviews audit --receipts`; must not exist
     #[arg(long, value_name = "FILE")]
     receipts: Option<PathBuf>,
@@ -87,9 +91,14 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: &Options) -> anyhow::Result<Verdict> {
     let seed = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let url = endpoint(options);
-    let recipe = Recipe::new(seed, options.postcodes as usize, options.disorder, options.late, options.ids);
+    let ids = match (options.ids, options.keys) {
+        (true, _) => Ids::OfEvents,
+        (_, true) => Ids::OfRequests,
+        _ => Ids::None,
+    };
+    let recipe = Recipe::new(seed, options.postcodes as usize, options.disorder, options.late, ids);
     let pace = Pace::new(options.rate, options.batch, options.duration);
-    let journal = Journal::create(options.receipts.as_deref(), IdSpace::of(seed))?;
+    let journal = Journal::create(options.receipts.as_deref(), IdSpace::of(seed), options.keys)?;
     let timeline = match options.history {
         Some(span) => Timeline::before(clock::now(), span, options.duration),
         None => Timeline::Now,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use bytes::Bytes;
 
 use super::{Bucket, Error, Kind, chain, patient, status};
@@ -29,6 +30,31 @@ pub enum Replaced {
 }
 
 impl Bucket {
+    /// Makes the bucket in the region of the configuration, and says whether it did: one that is there is left as it is.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn make(&self) -> Result<bool, Error> {
+        match self.check().await {
+            Err(Error { kind: Kind::NoBucket, .. }) => {}
+            there => return there.map(|()| false),
+        }
+        let region = self.client.config().region().map(AsRef::as_ref).unwrap_or_default();
+        // The one region that has no name here.
+        let region = (region != "us-east-1").then(|| {
+            CreateBucketConfiguration::builder()
+                .location_constraint(BucketLocationConstraint::from(region))
+                .build()
+        });
+        let create = self.client.create_bucket().bucket(&self.name).set_create_bucket_configuration(region);
+        match create.send().await {
+            Ok(_) => Ok(true),
+            // Somebody else was quicker.
+            Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(false),
+            Err(error) => Err(self.error("CREATE", "", error)),
+        }
+    }
+
     /// Reads an object, so that it can be replaced; `None` if there is none.
     ///
     /// # Errors

@@ -6,45 +6,71 @@ SHELL := bash
 # One profile for all: what the tests break is what runs.
 BIN := target/release
 STACK := $(BIN)/stack
-RUNTIME ?= processes
+# RUNTIME=containers|processes decides where the pipeline runs; deploy/runtime.sh says what else does.
+export RUNTIME
+TLS := ingest-api/kafka-tls,aggregator/kafka-tls,s3-sink/kafka-tls,cli/kafka-tls
+export BINARIES
+
+# $(call pipeline,COMMAND): in containers, or as plain processes.
+pipeline = runtime=$$(deploy/runtime.sh) && case $$runtime in \
+	  containers) deploy/containers.sh $(1) ;; \
+	  *) $(MAKE) --no-print-directory $(STACK) && $(STACK) $(1) ;; \
+	esac
 
 help: ## | List the targets
 	@awk -F ':.*##| \\| ' '/^[a-z-]+:.*## / { printf "  make %-33s %s\n", $$1 $$2, $$3 }' $(MAKEFILE_LIST)
 
-# --- the pipeline on this machine
+# --- the pipeline on this machine, in containers or as processes
 
-up: runtime need-all build ## | Build and start everything in the background; wait until it is ready
+up: ## [RUNTIME=processes] | Build and start everything in the background; wait until it is ready
+	@runtime=$$(deploy/runtime.sh up) && $(MAKE) --no-print-directory up-$$runtime
+
+up-processes: need-all build
 	@$(STACK) up
 
-down: runtime $(STACK) ## | Stop everything in order; data is kept
-	@$(STACK) down
+up-containers: $(if $(filter prebuilt,$(BINARIES)),dist)
+	@deploy/containers.sh build && deploy/containers.sh up
 
-demo: runtime $(STACK) ## | 30 s of load, then the counts, the objects, and the audit
+down: ## | Stop everything in order; data is kept
+	@$(call pipeline,down)
+
+demo: ## | 30 s of load, then the counts, the objects, and the audit
 	@deploy/demo.sh
 
-scale: runtime $(STACK) ## SERVICE=aggregator N=3 | Change the number of replicas while it runs
-	@$(STACK) scale $(or $(SERVICE),$(error say which: make scale SERVICE=aggregator N=3)) \
-	  $(or $(N),$(error say how many: make scale SERVICE=$(SERVICE) N=3))
+scale: ## SERVICE=aggregator N=3 | Change the number of replicas while it runs
+	@$(call pipeline,scale $(or $(SERVICE),$(error say which: make scale SERVICE=aggregator N=3)) \
+	  $(or $(N),$(error say how many: make scale SERVICE=$(SERVICE) N=3)))
 
-restart: runtime $(STACK) ## SERVICE=s3-sink | Restart a service, one replica at a time
-	@$(STACK) restart $(or $(SERVICE),$(error say which: make restart SERVICE=s3-sink))
+restart: ## SERVICE=s3-sink | Restart a service, one replica at a time
+	@$(call pipeline,restart $(or $(SERVICE),$(error say which: make restart SERVICE=s3-sink)))
 
-status: runtime $(STACK) ## | Show every process and whether it is ready
-	@$(STACK) status
+status: ## | Show everything that runs, and whether it is ready
+	@$(call pipeline,status)
 
-logs: runtime $(STACK) ## [SERVICE=aggregator] | Follow the logs, of one service or of all
-	@$(STACK) logs $(SERVICE) --follow
+logs: ## [SERVICE=aggregator] | Follow the logs, of one service or of all
+	@$(call pipeline,logs $(SERVICE) --follow)
 
-clean: runtime $(STACK) ## | Delete the data of Kafka and S3, which belong together
-	@$(STACK) clean
+clean: ## | Delete the data of Kafka and S3, which belong together
+	@$(call pipeline,clean)
 
 # --- the code
 
 build: need-rust ## | Build all binaries
 	cargo build --release --locked --workspace --bins
 
+dist: need-dist ## | Build the binaries that go into images: with Kafka over TLS and SASL
+	cargo build --release --locked --workspace --bins --features "$(TLS)"
+	@mkdir -p dist && cd $(BIN) && install --strip ingest-api aggregator s3-sink pageviews ../../dist/
+	@# The others again, which nothing has to be compiled for.
+	@cargo build --release --locked --workspace --bins --quiet
+
 test: need-all build ## | Unit, property and end-to-end tests; runs beside `make up`
 	cargo test --release --locked --workspace
+
+test-containers: need-all need-containers dist ## | The same compose file, broken on a real engine; makes the images that cannot be pulled
+	@deploy/offline/images.sh debian kafka haproxy ministack terraform prometheus
+	@BINARIES=prebuilt deploy/containers.sh build
+	cargo test --release --locked --workspace --test containers -- --ignored --nocapture
 
 soak: need-all build ## [MINUTES=10] | kill -9, rebalances and a bad S3 at random, then the audit and a recount
 	E2E_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) \
@@ -89,18 +115,19 @@ need-all: need-rust
 	  || { echo "missing: venv, which the S3 emulator is installed in (Debian: apt-get install python3-venv)" >&2; missing=1; }; \
 	[ -z "$$missing" ]
 
+need-dist: need-rust
+	@missing=; $(call need,perl,which configures OpenSSL,perl); [ -z "$$missing" ]
+
+need-containers:
+	@missing=; $(call need,docker,which runs containers,docker.io); [ -z "$$missing" ]
+	@docker info >/dev/null 2>&1 || { echo "missing: a container engine that answers (as root: dockerd &)" >&2; exit 1; }
+	@docker compose version >/dev/null 2>&1 || { echo "missing: docker compose (its plugin docker-compose-plugin)" >&2; exit 1; }
+
 need-bench:
 	@missing=; $(call need,java,which Kafka runs on,openjdk-17-jre-headless); \
 	$(call need,mvn,which fetches Kafka,maven); \
 	$(call need,javac,which compiles the Kafka Streams program,openjdk-17-jdk-headless); \
 	[ -z "$$missing" ]
 
-runtime:
-	@case "$(RUNTIME)" in \
-	  processes) ;; \
-	  containers) echo "RUNTIME=containers comes with a later release; RUNTIME=processes works now" >&2; exit 1 ;; \
-	  *) echo "RUNTIME is processes or containers, not $(RUNTIME)" >&2; exit 64 ;; \
-	esac
-
 .PHONY: help up down demo scale restart status logs clean build test soak bench-aggregator bench-sink bench-ingest lint fmt \
-	need-rust need-all need-bench runtime
+	need-rust need-all need-bench need-dist need-containers up-processes up-containers dist test-containers

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use stack::{Signal, Stack};
+use stack::{Broker, Signal, Stack};
 use tokio::process::Child;
 
 /// A load generator in the background.
@@ -28,12 +28,27 @@ impl Load {
         Ok(Self { child, receipts })
     }
 
+    /// One that somebody else has started, with `generate --json --receipts`.
+    #[must_use]
+    pub const fn of(child: Child, receipts: PathBuf) -> Self {
+        Self { child, receipts }
+    }
+
     /// Ends it early: what it has sent is answered, and noted; what it reported.
     ///
     /// # Errors
     /// When it has ended by itself, or failed.
     pub async fn stop(self, stack: &Stack) -> Result<Report> {
         stack.signal_child(&self.child, Signal::Term)?;
+        self.end().await
+    }
+
+    /// [`Load::stop`], of one that no stack has started.
+    ///
+    /// # Errors
+    /// When it has ended by itself, or failed.
+    pub async fn terminate(self) -> Result<Report> {
+        Broker::signal(&self.child, Signal::Term)?;
         self.end().await
     }
 

@@ -109,7 +109,7 @@ impl Broker {
 
     /// Sends such a process a signal.
     pub fn signal(child: &Child, signal: Signal) -> Result<()> {
-        launch::signal(child, "a process of the benchmark", signal)
+        launch::signal(child, "a client", signal)
     }
 
     /// The jars of Kafka Streams and a JSON library, fetched unless they are there: the folder for the class path.

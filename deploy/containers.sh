@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# What `make` does where the pipeline runs in containers. What `docker compose` says by itself needs none of this.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source deploy/lib.sh
+
+home=$(realpath -m "${STACK_DIR:-.stack}")
+# The settings that it was started with, and is scaled with.
+export PAGEVIEW_ENV_FILE=$home/containers.env
+[ -e "$PAGEVIEW_ENV_FILE" ] || PAGEVIEW_ENV_FILE=/dev/null
+# How long something may take to become ready, in seconds.
+patience=180
+
+services="ingest-api aggregator s3-sink"
+
+is_service() {
+  [[ " $services " == *" ${1:-} "* ]] || die "there is no service ${1:-}: they are $services" 64
+}
+
+# port VARIABLE DEFAULT WHAT: one that something else has taken is told before anything starts.
+check_port() {
+  local port=${!1:-$2}
+  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+    die "port $port, which $3 needs, is taken by another program: stop that, or set $1 to a free one"
+  fi
+}
+
+# The images that ours are built from.
+bases() {
+  if [ "${BINARIES:-build}" = build ]; then echo rust:1.95-slim-bookworm; fi
+  echo debian:bookworm-slim
+}
+
+build() {
+  local target revision
+  revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+  for target in $services pageviews; do
+    build_image "pageview-pipeline/$target:${IMAGE_TAG:-latest}" . --target "$target" \
+      --build-arg "BINARIES=${BINARIES:-build}" --build-arg "REVISION=$revision"
+  done
+}
+
+up() {
+  local began=$SECONDS
+  if [ -z "$(compose ps --quiet)" ]; then
+    check_port API_PORT 8080 "the gateway"
+    check_port KAFKA_PORT 9092 Kafka
+    check_port S3_PORT 4566 "the AWS emulator"
+    mkdir -p "$home"
+    PAGEVIEW_ENV_FILE=$home/containers.env
+    # The configuration file is the images' own, whatever this shell says.
+    env | grep -E '^PAGEVIEW_[A-Z0-9_]+=' | grep -vE '^PAGEVIEW_(ENV_FILE|CONFIG|PROFILE)=' >"$PAGEVIEW_ENV_FILE" || true
+  fi
+  compose up --detach --no-build --wait --wait-timeout $patience || {
+    compose ps --all >&2
+    die "not everything is ready: \`make logs\` shows why, \`make down\` stops what runs"
+  }
+  cat <<TEXT
+up in $((SECONDS - began)) s
+
+  API        http://localhost:${API_PORT:-8080}/api/pageviews   (health: /actuator/health, metrics of one replica: /metrics)
+  Kafka      localhost:${KAFKA_PORT:-9092}
+  S3         aws --endpoint-url=http://localhost:${S3_PORT:-4566} s3 ls s3://pageview-data/   (any credentials, region eu-west-2)
+  metrics    docker compose --profile monitoring up -d   (Prometheus: 9090, Grafana: 3000)
+
+  \`make demo\` sends load and shows the counts, \`make status\` how everything is, \`make down\` stops it.
+TEXT
+}
+
+# The containers of a service, by number.
+replicas() { compose ps --quiet "$1"; }
+
+scale() {
+  is_service "${1:-}"
+  [[ ${2:-} =~ ^[0-9]+$ ]] || die "how many replicas is a number, not ${2:-nothing}" 64
+  compose up --detach --no-build --no-deps --no-recreate --wait --wait-timeout $patience --scale "$1=$2" "$1"
+  say "$1: $2 ready"
+}
+
+# One after the other, so that the others carry on: each drains, stops, starts, and is ready before the next.
+restart() {
+  is_service "${1:-}"
+  local container state
+  for container in $(replicas "$1"); do
+    $DOCKER restart --time 30 "$container" >/dev/null
+    for ((tries = 0; tries < patience; tries++)); do
+      state=$($DOCKER inspect --format '{{.State.Health.Status}}' "$container")
+      [ "$state" != healthy ] || break
+      sleep 1
+    done
+    [ "$state" = healthy ] || die "$($DOCKER inspect --format '{{.Name}}' "$container") does not become ready: make logs SERVICE=$1"
+    say "$($DOCKER inspect --format '{{.Name}}' "$container"): restarted"
+  done
+}
+
+# Fails where something is not as it should be.
+status() {
+  [ -n "$(compose ps --quiet)" ] || die "nothing runs in containers"
+  compose ps --all --format 'table {{.Name}}\t{{.Status}}\t{{.Ports}}'
+  ! compose ps --all --format '{{.Name}} {{.Status}}' | grep -vE '\(healthy\)|Exited \(0\)' | grep -v -- '-pageviews-run-'
+}
+
+case ${1:-} in
+  bases | build | up | scale | restart | status) "$@" ;;
+  logs) shift && compose logs --tail 100 "$@" ;;
+  down)
+    compose --profile monitoring stop
+    # With what images call a volume and nobody has named; the data is in those that have a name.
+    compose --profile monitoring rm --force --volumes
+    compose --profile monitoring down
+    say "stopped; the data is kept"
+    ;;
+  clean)
+    [ -z "$(compose ps --quiet)" ] || die "it is running: \`make down\` first"
+    compose --profile monitoring down --volumes
+    rm -f "$home"/{runtime,containers.env}
+    say "removed the volumes: Kafka's data, S3's data, terraform's state"
+    ;;
+  *) die "usage: deploy/containers.sh build|up|scale SERVICE N|restart SERVICE|status|logs [SERVICE]|down|clean" 64 ;;
+esac

@@ -8,3 +8,36 @@ variable "bucket_name" {
   description = "The bucket. Names are unique in all of AWS: choose your own, and set aws.s3.bucket_name to it."
   type        = string
 }
+
+variable "expire_days" {
+  description = "After how many days the objects of a folder expire, by folder; by default nothing does (modules/storage)."
+  type        = map(number)
+  default     = {}
+}
+
+variable "raw_archive" {
+  description = "After how many days raw/ moves to another storage class; by default it does not (modules/storage)."
+  type = object({
+    days          = number
+    storage_class = string
+  })
+  default = null
+}
+
+variable "oidc_provider" {
+  description = <<-TEXT
+    The OIDC provider of an EKS cluster whose pods take up roles: its ARN, and its issuer without https://. Without one no
+    roles are made: attach the policies to those that you have.
+  TEXT
+  type = object({
+    arn    = string
+    issuer = string
+  })
+  default = null
+}
+
+variable "namespace" {
+  description = "The namespace of the pods, as in deploy/kubernetes."
+  type        = string
+  default     = "pageviews"
+}

@@ -1,7 +1,8 @@
 # The bucket of everything: raw/, aggregates/, late/, dead-letter/ and the ledger/ that says what belongs.
 
 resource "aws_s3_bucket" "data" {
-  bucket = var.bucket_name
+  bucket        = var.bucket_name
+  force_destroy = var.force_destroy
 }
 
 # Nothing in it is for the public, whatever an object or a policy says.

@@ -82,14 +82,14 @@ restart() {
   is_service "${1:-}"
   local container state
   for container in $(replicas "$1"); do
-    $DOCKER restart --time 30 "$container" >/dev/null
+    "$DOCKER" restart --time 30 "$container" >/dev/null
     for ((tries = 0; tries < patience; tries++)); do
-      state=$($DOCKER inspect --format '{{.State.Health.Status}}' "$container")
+      state=$("$DOCKER" inspect --format '{{.State.Health.Status}}' "$container")
       [ "$state" != healthy ] || break
       sleep 1
     done
-    [ "$state" = healthy ] || die "$($DOCKER inspect --format '{{.Name}}' "$container") does not become ready: make logs SERVICE=$1"
-    say "$($DOCKER inspect --format '{{.Name}}' "$container"): restarted"
+    [ "$state" = healthy ] || die "$("$DOCKER" inspect --format '{{.Name}}' "$container") does not become ready: make logs SERVICE=$1"
+    say "$("$DOCKER" inspect --format '{{.Name}}' "$container"): restarted"
   done
 }
 
@@ -102,6 +102,13 @@ status() {
 
 case ${1:-} in
   bases | build | up | scale | restart | status) "$@" ;;
+  # pageviews [--volume A:B] pageviews COMMAND: with a terminal where there is one.
+  pageviews)
+    shift
+    terminal=()
+    [ -t 1 ] || terminal=(--no-TTY)
+    compose run --rm --quiet-pull "${terminal[@]}" "$@"
+    ;;
   logs) shift && compose logs --tail 100 "$@" ;;
   down)
     compose --profile monitoring stop

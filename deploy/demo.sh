@@ -2,22 +2,35 @@
 # What `make demo` shows: load, counts, objects, and the proof that nothing was lost or counted twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source deploy/lib.sh
 
-export PAGEVIEW_PROFILE=${PAGEVIEW_PROFILE:-local} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-pageviews=target/release/pageviews
-s3=http://localhost:4566/pageview-data
-receipts=$(mktemp -d)/receipts
-trap 'rm -rf "$(dirname "$receipts")"' EXIT
+runtime=$(deploy/runtime.sh)
+s3=http://localhost:${S3_PORT:-4566}/pageview-data
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+case $runtime in
+  containers)
+    deploy/containers.sh status >/dev/null || { deploy/containers.sh status >&2; exit 1; }
+    # Its user is another one in there.
+    chmod 777 "$folder"
+    receipts=/receipts/receipts
+    url=http://gateway:8080
+    pageviews() { deploy/containers.sh pageviews --volume "$folder:/receipts" pageviews "$@"; }
+    ;;
+  *)
+    export PAGEVIEW_PROFILE=${PAGEVIEW_PROFILE:-local} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+    target/release/stack status >/dev/null || { target/release/stack status >&2; exit 1; }
+    receipts=$folder/receipts
+    url=http://localhost:8080
+    pageviews() { target/release/pageviews "$@"; }
+    ;;
+esac
 
 headline() { printf '\n== %s\n' "$*"; }
 
-if ! target/release/stack status >/dev/null; then
-  target/release/stack status >&2 || true
-  exit 1
-fi
-
-headline "load for ${DEMO_DURATION:=30s}, ${DEMO_RATE:=5000} events a second"
-"$pageviews" generate --rate "$DEMO_RATE" --duration "$DEMO_DURATION" --receipts "$receipts"
+headline "load for ${DEMO_DURATION:=30s}, ${DEMO_RATE:=5000} events a second, to $runtime"
+pageviews generate --url "$url" --rate "$DEMO_RATE" --duration "$DEMO_DURATION" --receipts "$receipts"
 
 # The last event's minute ends; grace (5 s), idle timeout (10 s) and flush interval (10 s) of the local profile pass.
 left=$((60 - $(date +%s) % 60 + 30))
@@ -33,16 +46,17 @@ else
 fi
 
 headline "the top postcodes"
-"$pageviews" counts --top 10 --bars
+pageviews counts --top 10 --bars
 
 headline "the objects"
 for prefix in raw aggregates late ledger; do
   list=$(curl -fsS "$s3?list-type=2&prefix=$prefix/")
   keys=$(grep -o '<Key>[^<]*' <<<"$list" | cut -c6- || true)
-  more=$(grep -q '<IsTruncated>true' <<<"$list" && echo ' or more' || true)
+  more=
+  if grep -q '<IsTruncated>true' <<<"$list"; then more=' or more'; fi
   printf '%s/: %s objects%s\n' "$prefix" "$(grep -c . <<<"$keys" || true)" "$more"
   tail -n 2 <<<"$keys" | sed '/^$/d; s/^/  /'
 done
 
 headline "the audit"
-"$pageviews" audit --wait 60s --receipts "$receipts"
+pageviews audit --wait 60s --receipts "$receipts"

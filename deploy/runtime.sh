@@ -53,9 +53,9 @@ engine_answers || processes_because "$ENGINE_TROUBLE"
 have_compose || processes_because "there is no docker compose"
 # Those of others, and what ours are built from.
 for image in $(compose config --images | grep -v '^pageview-pipeline/' | sort -u) $(deploy/containers.sh bases); do
-  $DOCKER image inspect "$image" >/dev/null 2>&1 && continue
+  "$DOCKER" image inspect "$image" >/dev/null 2>&1 && continue
   say "pulling $image"
-  trouble=$(timeout 900 $DOCKER pull --quiet "$image" 2>&1 >/dev/null) ||
+  trouble=$(timeout 900 "$DOCKER" pull --quiet "$image" 2>&1 >/dev/null) ||
     processes_because "the image $image is not here and cannot be pulled: $(tail -n 1 <<<"$trouble" | cut -c1-200)"
 done
 say "starting containers: an engine answers, and all images are here (RUNTIME=processes does without)"

@@ -62,7 +62,7 @@ make_debian() {
     cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/"
     chroot "$root" update-ca-certificates
   fi
-  tar -C "$root" --numeric-owner -c . | $DOCKER import --change 'CMD ["bash"]' - "$(tag_of debian)"
+  tar -C "$root" --numeric-owner -c . | "$DOCKER" import --change 'CMD ["bash"]' - "$(tag_of debian)"
 }
 
 # The host's toolchain, without documentation and sources.
@@ -117,11 +117,11 @@ make_terraform() {
 make_one() {
   local began=$SECONDS log="$cache/offline-images/$1.log"
   mkdir -p "${log%/*}"
-  if $DOCKER image inspect "$(tag_of "$1")" >/dev/null 2>&1; then
+  if "$DOCKER" image inspect "$(tag_of "$1")" >/dev/null 2>&1; then
     say "$(tag_of "$1"): is there"
     return
   fi
-  if timeout 300 $DOCKER pull --quiet "$(tag_of "$1")" >"$log" 2>&1; then
+  if timeout 300 "$DOCKER" pull --quiet "$(tag_of "$1")" >"$log" 2>&1; then
     say "$(tag_of "$1"): pulled"
     return
   fi

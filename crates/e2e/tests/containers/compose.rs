@@ -109,6 +109,13 @@ impl Compose {
         .await
     }
 
+    /// How many requests the gateway has sent again.
+    pub(crate) async fn gateway_retries(&self) -> Result<f64> {
+        let gateway = self.compose(&["ps", "--quiet", "gateway"]).await?;
+        let metrics = self.get(gateway.trim(), 8404, "/metrics").await?;
+        metric_sum(&metrics, "haproxy_backend_retry_warnings_total").context("the gateway has no such metric")
+    }
+
     /// Asks a container from inside: its ports are not published.
     async fn get(&self, id: &str, port: u16, path: &str) -> Result<String> {
         let script = format!(

@@ -14,7 +14,7 @@ export BINARIES
 # $(call pipeline,COMMAND): in containers, or as plain processes.
 pipeline = runtime=$$(deploy/runtime.sh) && case $$runtime in \
 	  containers) deploy/containers.sh $(1) ;; \
-	  *) $(MAKE) --no-print-directory $(STACK) && $(STACK) $(1) ;; \
+	  *) $(MAKE) --no-print-directory --silent $(STACK) && $(STACK) $(1) ;; \
 	esac
 
 help: ## | List the targets

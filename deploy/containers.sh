@@ -25,12 +25,6 @@ check_port() {
   fi
 }
 
-# The images that ours are built from.
-bases() {
-  if [ "${BINARIES:-build}" = build ]; then echo rust:1.95-slim-bookworm; fi
-  echo debian:bookworm-slim
-}
-
 build() {
   local target revision
   revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -101,7 +95,7 @@ status() {
 }
 
 case ${1:-} in
-  bases | build | up | scale | restart | status) "$@" ;;
+  build | up | scale | restart | status) "$@" ;;
   # pageviews [--volume A:B] pageviews COMMAND: with a terminal where there is one.
   pageviews)
     shift

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Says where the pipeline runs, on standard output: `containers` or `processes`; and why, on standard error.
 #
-#   deploy/runtime.sh up     where `make up` shall start it
+#   deploy/runtime.sh up     where `make up` shall start it; with BINARIES=prebuilt behind it where images can only be made of
+#                            binaries that are built outside
 #   deploy/runtime.sh        where it runs, or was started last
 #
 # RUNTIME=containers|processes decides it.
@@ -15,48 +16,58 @@ command=${1:-}
 chosen() {
   if [ "$command" = up ]; then
     mkdir -p "$home"
-    echo "$1" >"$home/runtime"
+    echo "${1%% *}" >"$home/runtime"
   fi
   echo "$1"
   exit
 }
 
-case ${RUNTIME:-} in
-  '') ;;
-  processes) chosen processes ;;
-  containers)
-    engine_answers || die "RUNTIME=containers, but $ENGINE_TROUBLE (RUNTIME=processes needs none)"
-    have_compose || die "RUNTIME=containers, but there is no docker compose (Docker's plugin docker-compose-plugin)"
-    chosen containers
-    ;;
-  *) die "RUNTIME is containers or processes, not $RUNTIME" 64 ;;
-esac
-
-engine=no
-if engine_answers && have_compose; then engine=yes; fi
-
-# What runs is what is meant.
-if [ -S "$home/control.sock" ]; then chosen processes; fi
-if [ $engine = yes ] && [ -n "$(compose ps --quiet 2>/dev/null)" ]; then chosen containers; fi
-
-if [ "$command" != up ]; then
-  # Nothing runs: what was started last has the logs and the data.
-  chosen "$(cat "$home/runtime" 2>/dev/null || echo processes)"
-fi
-
-processes_because() {
+instead() {
+  [ "${RUNTIME:-}" != containers ] || die "RUNTIME=containers, but $1 (RUNTIME=processes needs none of it)"
   say "starting plain processes: $1 (RUNTIME=containers insists)"
   chosen processes
 }
 
-engine_answers || processes_because "$ENGINE_TROUBLE"
-have_compose || processes_because "there is no docker compose"
-# Those of others, and what ours are built from.
-for image in $(compose config --images | grep -v '^pageview-pipeline/' | sort -u) $(deploy/containers.sh bases); do
-  "$DOCKER" image inspect "$image" >/dev/null 2>&1 && continue
-  say "pulling $image"
-  trouble=$(timeout 900 "$DOCKER" pull --quiet "$image" 2>&1 >/dev/null) ||
-    processes_because "the image $image is not here and cannot be pulled: $(tail -n 1 <<<"$trouble" | cut -c1-200)"
+# Whether an image is here now; TROUBLE says why not.
+have_image() {
+  "$DOCKER" image inspect "$1" >/dev/null 2>&1 && return
+  say "pulling $1"
+  TROUBLE=$(timeout 900 "$DOCKER" pull --quiet "$1" 2>&1 >/dev/null) && return
+  TROUBLE="the image $1 is not here and cannot be pulled: $(tail -n 1 <<<"$TROUBLE" | cut -c1-200)"
+  return 1
+}
+
+case ${RUNTIME:-} in
+  '' | containers) ;;
+  processes) chosen processes ;;
+  *) die "RUNTIME is containers or processes, not $RUNTIME" 64 ;;
+esac
+
+engine=
+if ! engine_answers; then
+  engine=$ENGINE_TROUBLE
+elif ! have_compose; then
+  engine="there is no docker compose (Docker's plugin docker-compose-plugin)"
+fi
+
+if [ -z "${RUNTIME:-}" ]; then
+  # What runs is what is meant.
+  if [ -S "$home/control.sock" ]; then chosen processes; fi
+  if [ -z "$engine" ] && [ -n "$(compose ps --quiet 2>/dev/null)" ]; then chosen containers; fi
+  # Where nothing does, what was started last has the logs and the data.
+  if [ "$command" != up ]; then chosen "$(cat "$home/runtime" 2>/dev/null || echo processes)"; fi
+fi
+
+[ -z "$engine" ] || instead "$engine"
+[ "$command" = up ] || chosen containers
+for image in debian:bookworm-slim $(compose config --images | grep -v '^pageview-pipeline/' | sort -u); do
+  have_image "$image" || instead "$TROUBLE"
 done
-say "starting containers: an engine answers, and all images are here (RUNTIME=processes does without)"
+reason="starting containers: an engine answers, and all images are here (RUNTIME=processes does without)"
+if [ "${BINARIES:-build}" = build ] && ! have_image rust:1.95-slim-bookworm; then
+  command -v cargo >/dev/null || instead "$TROUBLE"
+  say "$reason; the binaries are built outside, for $TROUBLE"
+  chosen "containers BINARIES=prebuilt"
+fi
+say "$reason"
 chosen containers

@@ -11,11 +11,12 @@ RUN apt-get update \
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY crates crates
-# What was compiled before stays in the builder's cache: a change compiles what it touches. The list of packages is the
-# workspace's own, so that it is resolved, and tested, as outside.
+# What was compiled before stays in the builder's cache, dependencies above all. Our own sources are new to cargo, which goes
+# by their times: another checkout may have been compiled here.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --release --locked -p ingest-api -p aggregator -p s3-sink -p cli --bins \
+    --mount=type=cache,id=pageview-pipeline-target,target=/src/target,sharing=locked \
+    find crates -type f -exec touch {} + \
+ && cargo build --release --locked -p ingest-api -p aggregator -p s3-sink -p cli --bins \
       --features ingest-api/kafka-tls,aggregator/kafka-tls,s3-sink/kafka-tls,cli/kafka-tls \
  && mkdir /out \
  && cd target/release \

@@ -26,6 +26,7 @@ up: ## [RUNTIME=processes] | Build and start everything in the background; wait 
 	@runtime=$$(deploy/runtime.sh up) && $(MAKE) --no-print-directory up-$$runtime
 
 up-processes: need-all build
+	@[ -z "$$API_PORT$$KAFKA_PORT$$S3_PORT" ] || echo "API_PORT, KAFKA_PORT and S3_PORT move the ports of containers alone" >&2
 	@$(STACK) up
 
 up-containers: $(if $(filter prebuilt,$(BINARIES)),dist)
@@ -69,7 +70,7 @@ test: need-all build ## | Unit, property and end-to-end tests; runs beside `make
 
 test-containers: need-all need-containers dist ## | The same compose file, broken on a real engine; makes the images that cannot be pulled
 	@deploy/offline/images.sh debian kafka haproxy ministack terraform prometheus
-	@BINARIES=prebuilt deploy/containers.sh build
+	@BINARIES=prebuilt IMAGE_TAG=test deploy/containers.sh build
 	cargo test --release --locked --workspace --test containers -- --ignored --nocapture
 
 soak: need-all build ## [MINUTES=10] | kill -9, rebalances and a bad S3 at random, then the audit and a recount

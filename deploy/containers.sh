@@ -4,10 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source deploy/lib.sh
 
-home=$(realpath -m "${STACK_DIR:-.stack}")
-# The settings that it was started with, and is scaled with.
-export PAGEVIEW_ENV_FILE=$home/containers.env
-[ -e "$PAGEVIEW_ENV_FILE" ] || PAGEVIEW_ENV_FILE=/dev/null
+mkdir -p "${STACK_DIR:-.stack}"
+home=$(cd "${STACK_DIR:-.stack}" && pwd)
+# docker-compose.yml looks for settings there.
+export STACK_DIR=$home
+settings=$home/containers.env
 # How long something may take to become ready, in seconds.
 patience=180
 
@@ -31,21 +32,27 @@ build() {
   for target in $services pageviews; do
     build_image "pageview-pipeline/$target:${IMAGE_TAG:-latest}" . --target "$target" \
       --build-arg "BINARIES=${BINARIES:-build}" --build-arg "REVISION=$revision"
+    # Binaries from outside may want a newer system than the image is.
+    "$DOCKER" run --rm "pageview-pipeline/$target:${IMAGE_TAG:-latest}" --version >/dev/null ||
+      die "the image of $target does not run: built with BINARIES=build it would"
   done
 }
 
 up() {
-  local began=$SECONDS
+  local began=$SECONDS service count scales=()
   if [ -z "$(compose ps --quiet)" ]; then
     check_port API_PORT 8080 "the gateway"
     check_port KAFKA_PORT 9092 Kafka
     check_port S3_PORT 4566 "the AWS emulator"
-    mkdir -p "$home"
-    PAGEVIEW_ENV_FILE=$home/containers.env
-    # The configuration file is the images' own, whatever this shell says.
-    env | grep -E '^PAGEVIEW_[A-Z0-9_]+=' | grep -vE '^PAGEVIEW_(ENV_FILE|CONFIG|PROFILE)=' >"$PAGEVIEW_ENV_FILE" || true
   fi
-  compose up --detach --no-build --wait --wait-timeout $patience || {
+  # For us alone: there may be passwords among them. The configuration file is the images' own, whatever this shell says.
+  (umask 077 && env | grep -E '^PAGEVIEW_[A-Z0-9_]+=' | grep -vE '^PAGEVIEW_(CONFIG|PROFILE)=' >"$settings" || true)
+  # Compose would go back to one.
+  for service in $services; do
+    count=$(replicas "$service" | grep -c . || true)
+    [ "$count" -lt 2 ] || scales+=(--scale "$service=$count")
+  done
+  compose up --detach --no-build --wait --wait-timeout $patience ${scales[@]+"${scales[@]}"} || {
     compose ps --all >&2
     die "not everything is ready: \`make logs\` shows why, \`make down\` stops what runs"
   }
@@ -55,7 +62,7 @@ up in $((SECONDS - began)) s
   API        http://localhost:${API_PORT:-8080}/api/pageviews   (health: /actuator/health, metrics of one replica: /metrics)
   Kafka      localhost:${KAFKA_PORT:-9092}
   S3         aws --endpoint-url=http://localhost:${S3_PORT:-4566} s3 ls s3://pageview-data/   (any credentials, region eu-west-2)
-  metrics    docker compose --profile monitoring up -d   (Prometheus: 9090, Grafana: 3000)
+  metrics    docker compose up -d prometheus grafana   (ports 9090 and 3000)
 
   \`make demo\` sends load and shows the counts, \`make status\` how everything is, \`make down\` stops it.
 TEXT
@@ -74,7 +81,7 @@ scale() {
 # One after the other, so that the others carry on: each drains, stops, starts, and is ready before the next.
 restart() {
   is_service "${1:-}"
-  local container state
+  local container state tries
   for container in $(replicas "$1"); do
     "$DOCKER" restart --time 30 "$container" >/dev/null
     for ((tries = 0; tries < patience; tries++)); do
@@ -87,11 +94,13 @@ restart() {
   done
 }
 
-# Fails where something is not as it should be.
+# Fails where something is not as it should be: one-shots have ended well, the others run, and are healthy if they tell.
 status() {
+  local all
   [ -n "$(compose ps --quiet)" ] || die "nothing runs in containers"
-  compose ps --all --format 'table {{.Name}}\t{{.Status}}\t{{.Ports}}'
-  ! compose ps --all --format '{{.Name}} {{.Status}}' | grep -vE '\(healthy\)|Exited \(0\)' | grep -v -- '-pageviews-run-'
+  compose ps --all
+  all=$(compose ps --all --format '{{.State}}/{{.Health}}/{{.ExitCode}}')
+  ! grep -vqE '^running/(healthy)?/0$|^exited//0$' <<<"$all" || die "not everything is ready"
 }
 
 case ${1:-} in
@@ -101,20 +110,20 @@ case ${1:-} in
     shift
     terminal=()
     [ -t 1 ] || terminal=(--no-TTY)
-    compose run --rm --quiet-pull "${terminal[@]}" "$@"
+    compose run --rm ${terminal[@]+"${terminal[@]}"} "$@"
     ;;
   logs) shift && compose logs --tail 100 "$@" ;;
   down)
-    compose --profile monitoring stop
+    compose --profile '*' stop
     # With what images call a volume and nobody has named; the data is in those that have a name.
-    compose --profile monitoring rm --force --volumes
-    compose --profile monitoring down
+    compose --profile '*' rm --force --volumes
+    compose --profile '*' down
     say "stopped; the data is kept"
     ;;
   clean)
     [ -z "$(compose ps --quiet)" ] || die "it is running: \`make down\` first"
-    compose --profile monitoring down --volumes
-    rm -f "$home"/{runtime,containers.env}
+    compose --profile '*' down --volumes
+    rm -f "$home/runtime" "$settings"
     say "removed the volumes: Kafka's data, S3's data, terraform's state"
     ;;
   *) die "usage: deploy/containers.sh build|up|scale SERVICE N|restart SERVICE|status|logs [SERVICE]|down|clean" 64 ;;

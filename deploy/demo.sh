@@ -6,7 +6,7 @@ source deploy/lib.sh
 
 runtime=$(deploy/runtime.sh)
 s3=http://localhost:${S3_PORT:-4566}/pageview-data
-folder=$(mktemp -d)
+folder=$(mktemp -d -p "$(mkdir -p .stack && cd .stack && pwd)")
 trap 'rm -rf "$folder"' EXIT
 
 case $runtime in
@@ -20,6 +20,7 @@ case $runtime in
     ;;
   *)
     export PAGEVIEW_PROFILE=${PAGEVIEW_PROFILE:-local} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+    [ -x target/release/stack ] || die "nothing runs: make up first"
     target/release/stack status >/dev/null || { target/release/stack status >&2; exit 1; }
     receipts=$folder/receipts
     url=http://localhost:8080

@@ -11,34 +11,33 @@ die() {
   exit "${2:-1}"
 }
 
+# within SECONDS COMMAND: where there is a timeout, which macOS lacks.
+within() {
+  if command -v timeout >/dev/null; then timeout "$@"; else "${@:2}"; fi
+}
+
 # shellcheck disable=SC2034
 # Whether a container engine answers within a few seconds; ENGINE_TROUBLE says why not.
 engine_answers() {
   ENGINE_TROUBLE=
   command -v "$DOCKER" >/dev/null || { ENGINE_TROUBLE="$DOCKER is not installed"; return 1; }
-  timeout 10 "$DOCKER" info >/dev/null 2>&1 || { ENGINE_TROUBLE="the engine behind $DOCKER does not answer"; return 1; }
+  within 10 "$DOCKER" info >/dev/null 2>&1 || { ENGINE_TROUBLE="the engine behind $DOCKER does not answer"; return 1; }
 }
 
-# Compose, as a plugin or on its own.
-compose() {
-  if "$DOCKER" compose version >/dev/null 2>&1; then
-    "$DOCKER" compose "$@"
-  else
-    docker-compose "$@"
-  fi
-}
+compose() { "$DOCKER" compose "$@"; }
 
-have_compose() { "$DOCKER" compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; }
+have_compose() { compose version >/dev/null 2>&1; }
 
-# build_image TAG CONTEXT [ARGUMENTS]: with BuildKit, which is in the engine, but which a client since 23 without buildx does
-# not speak.
+# build_image TAG CONTEXT [ARGUMENTS]: with BuildKit, which is in the engine. A client since 23 needs buildx to speak to it;
+# where it has none, Debian's older client, which does not, may be there too. For Podman, images in the format that has
+# health checks.
 build_image() {
   local tag=$1 context=$2 docker=$DOCKER
   shift 2
   if [ "$docker" = docker ] && ! docker buildx version >/dev/null 2>&1 && [ -x /usr/bin/docker ]; then
     docker=/usr/bin/docker
   fi
-  DOCKER_BUILDKIT=1 "$docker" build --tag "$tag" "$@" "$context"
+  DOCKER_BUILDKIT=1 BUILDAH_FORMAT=docker "$docker" build --tag "$tag" "$@" "$context"
 }
 
 # A folder of unpacked terraform providers: STACK_TERRAFORM_PLUGINS, else one of the places that people put them.

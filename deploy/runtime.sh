@@ -28,11 +28,17 @@ instead() {
   chosen processes
 }
 
+# Whether a supervisor of processes runs: it holds the lock, and its socket is left behind when it is killed.
+supervised() {
+  [ -S "$home/control.sock" ] || return 1
+  ! command -v flock >/dev/null || ! flock --nonblock "$home/lock" true
+}
+
 # Whether an image is here now; TROUBLE says why not.
 have_image() {
   "$DOCKER" image inspect "$1" >/dev/null 2>&1 && return
   say "pulling $1"
-  TROUBLE=$(timeout 900 "$DOCKER" pull --quiet "$1" 2>&1 >/dev/null) && return
+  TROUBLE=$(within 900 "$DOCKER" pull --quiet "$1" 2>&1 >/dev/null) && return
   TROUBLE="the image $1 is not here and cannot be pulled: $(tail -n 1 <<<"$TROUBLE" | cut -c1-200)"
   return 1
 }
@@ -52,15 +58,22 @@ fi
 
 if [ -z "${RUNTIME:-}" ]; then
   # What runs is what is meant.
-  if [ -S "$home/control.sock" ]; then chosen processes; fi
-  if [ -z "$engine" ] && [ -n "$(compose ps --quiet 2>/dev/null)" ]; then chosen containers; fi
-  # Where nothing does, what was started last has the logs and the data.
-  if [ "$command" != up ]; then chosen "$(cat "$home/runtime" 2>/dev/null || echo processes)"; fi
+  if supervised; then
+    [ "$command" != up ] || say "it runs as plain processes already"
+    chosen processes
+  elif [ -z "$engine" ] && [ -n "$(compose ps --quiet 2>/dev/null)" ]; then
+    [ "$command" = up ] || chosen containers
+    say "it runs in containers already"
+  elif [ "$command" != up ]; then
+    # Nothing does: what was started last has the data.
+    chosen "$(cat "$home/runtime" 2>/dev/null || echo processes)"
+  fi
 fi
 
 [ -z "$engine" ] || instead "$engine"
 [ "$command" = up ] || chosen containers
-for image in debian:bookworm-slim $(compose config --images | grep -v '^pageview-pipeline/' | sort -u); do
+images=$(compose config --images) || instead "docker compose cannot read docker-compose.yml (it needs Compose 2.30)"
+for image in debian:bookworm-slim $(grep -v '^pageview-pipeline/' <<<"$images" | sort -u); do
   have_image "$image" || instead "$TROUBLE"
 done
 reason="starting containers: an engine answers, and all images are here (RUNTIME=processes does without)"

@@ -144,4 +144,6 @@ pids=()
 for name in "$@"; do
   [ "$name" = debian ] || { make_one "$name" & pids+=($!); }
 done
-for pid in "${pids[@]}"; do wait "$pid"; done
+failed=0
+for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
+exit $failed

@@ -20,7 +20,7 @@ module "access" {
 resource "aws_iam_policy" "of" {
   for_each = module.access.policies
 
-  name        = "${var.bucket_name}-${each.key}"
+  name        = "${var.name}-${each.key}"
   description = "What ${each.key} may do with the bucket ${var.bucket_name}."
   policy      = each.value
 }
@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "trust" {
 resource "aws_iam_role" "service" {
   for_each = local.services
 
-  name               = "${var.bucket_name}-${each.key}"
+  name               = "${var.name}-${each.key}"
   assume_role_policy = data.aws_iam_policy_document.trust[each.key].json
 }
 

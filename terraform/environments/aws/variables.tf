@@ -36,6 +36,17 @@ variable "oidc_provider" {
   default = null
 }
 
+variable "name" {
+  description = "What the names of policies and roles begin with."
+  type        = string
+  default     = "pageviews"
+
+  validation {
+    condition     = length(var.name) <= 48
+    error_message = "At most 48 characters: a role's name has 64."
+  }
+}
+
 variable "namespace" {
   description = "The namespace of the pods, as in deploy/kubernetes."
   type        = string

@@ -1,4 +1,4 @@
-# What an AWS emulator on this machine gets. `make up` applies it; its state is in .stack/.
+# What an AWS emulator on this machine gets. `make up` applies it; its state is in .stack/, or in a volume.
 
 provider "aws" {
   region = "eu-west-2"

@@ -1,4 +1,5 @@
-# What each of us may do with the bucket, as documents: whoever deploys attaches them to the roles there are.
+# What each of us may do with the bucket, as documents: whoever deploys attaches them to the roles there are. A key of your own
+# (sink.sse = aws:kms) asks for kms:GenerateDataKey and kms:Decrypt besides, in the key's policy.
 
 locals {
   # A sink.epoch puts the whole tree below epoch=N/.

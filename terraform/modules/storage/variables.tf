@@ -38,7 +38,7 @@ variable "noncurrent_version_days" {
 variable "expire_days" {
   description = <<-TEXT
     After how many days the objects of a folder expire, by folder: { "aggregates/" = 400 }. Nothing does unless it is named
-    here. `pageviews audit` takes what has expired for deleted on purpose; events that have left raw/ cannot be counted again
+    here; of trees below epoch=N/ (sink.epoch) nothing does. `pageviews audit` takes what has expired for deleted on purpose; events that have left raw/ cannot be counted again
     (`pageviews backfill`).
   TEXT
   type        = map(number)
@@ -54,12 +54,18 @@ variable "expire_days" {
 
 variable "raw_archive" {
   description = <<-TEXT
-    After how many days raw/ moves to another storage class, as { days = 90, storage_class = "STANDARD_IA" }. Events in a
-    class that has to be restored first cannot be read by `audit --deep`, `backfill` and `forget`.
+    After how many days raw/ moves to another storage class, as { days = 90, storage_class = "STANDARD_IA" }. Objects below
+    128 KiB stay where they are. Events in a class that has to be restored first cannot be read by `audit --deep`, `backfill`
+    and `forget`.
   TEXT
   type = object({
     days          = number
     storage_class = string
   })
   default = null
+
+  validation {
+    condition     = var.raw_archive == null ? true : var.raw_archive.days >= 30
+    error_message = "At least 30 days: STANDARD_IA takes nothing younger."
+  }
 }

@@ -156,12 +156,12 @@ pub(super) fn check(name: &str, receipts: &Receipts, marks: &Marks, quiet: bool)
     let mut check = Check::new(format!("receipts of {name}"));
     let missing = if quiet { Status::Violated } else { Status::NotProvable };
     accepted.never.tell(&mut check, missing, "accepted, and not in raw/");
-    let mut copies = 0;
+    let mut copied = [0; 3];
     if receipts.copies {
         // Whether they were counted once is not seen in raw/.
-        for seen in [&mut accepted, &mut unknown, &mut unlisted] {
-            copies += seen.again.count;
-            seen.once.count += std::mem::take(&mut seen.again).count;
+        for (seen, copied) in [&mut accepted, &mut unknown, &mut unlisted].into_iter().zip(&mut copied) {
+            *copied = std::mem::take(&mut seen.again).count;
+            seen.once.count += *copied;
         }
     }
     accepted.again.tell(&mut check, Status::Violated, "accepted once, and more than once in raw/");
@@ -192,14 +192,15 @@ pub(super) fn check(name: &str, receipts: &Receipts, marks: &Marks, quiet: bool)
         Some(_) => format!("{stored} of {untold_} unknown are in raw/"),
         None => format!("the load was killed, and {stored} without an answer are in raw/"),
     };
-    let times = match copies {
+    let times = match copied[0] {
         0 => "once".to_owned(),
         copies => format!("({} more than once, by their Idempotency-Key)", HumanCount(copies)),
     };
     check.compared = format!("{told_} accepted, {once} in raw/ {times}; {rest}");
     check.numbers.extend([
         ("accepted", told),
-        ("accepted_stored_once", accepted.once.count),
+        ("accepted_stored_once", accepted.once.count - copied[0]),
+        ("copied", copied.iter().sum()),
         ("unknown", untold),
         ("unknown_stored", unknown.once.count),
         ("refused", receipts.count(Answer::Refused)),
@@ -272,8 +273,11 @@ mod tests {
             check("r", &receipts, &marks, true)
         };
         let copied = judge(&[1000, 1000, 1015, 1015]);
-        assert_eq!((copied.status, copied.numbers["accepted_stored_once"]), (Status::Ok, 10));
-        assert!(copied.compared.contains("(2 more than once"), "{}", copied.compared);
+        assert_eq!(
+            (copied.status, copied.numbers["accepted_stored_once"], copied.numbers["copied"]),
+            (Status::Ok, 9, 2)
+        );
+        assert!(copied.compared.contains("(1 more than once"), "{}", copied.compared);
         assert_eq!(judge(&[]).status, Status::Violated);
         assert_eq!(judge(&[1000, 1025]).status, Status::Violated);
     }

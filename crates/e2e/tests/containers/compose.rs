@@ -165,6 +165,7 @@ impl Compose {
         vec![
             ("COMPOSE_PROJECT_NAME", self.project.clone()),
             ("STACK_DIR", self.options.home.display().to_string()),
+            ("IMAGE_TAG", "test".to_owned()),
             ("API_PORT", ports.api.to_string()),
             ("KAFKA_PORT", ports.first_broker().to_string()),
             ("S3_PORT", ports.s3.to_string()),
@@ -200,12 +201,10 @@ impl Compose {
 
 impl Drop for Compose {
     fn drop(&mut self) {
-        if std::thread::panicking() || self.options.home.exists() {
-            let mut down = Blocking::new("docker");
-            down.args(["compose", "--profile", "monitoring", "down", "--volumes", "--timeout", "1"]);
-            down.current_dir(&self.options.repo).envs(self.environment()).stdin(Stdio::null());
-            let _ = down.stderr(Stdio::null()).status();
-            let _ = fs::remove_dir_all(&self.options.home);
-        }
+        let mut down = Blocking::new("docker");
+        down.args(["compose", "--profile", "*", "down", "--volumes", "--timeout", "1"]);
+        down.current_dir(&self.options.repo).envs(self.environment()).stdin(Stdio::null());
+        let _ = down.stderr(Stdio::null()).status();
+        let _ = fs::remove_dir_all(&self.options.home);
     }
 }

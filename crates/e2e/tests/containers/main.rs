@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use compose::{Compose, SERVICES};
 use e2e::{README_EVENT, Report, eventually, for_a_while};
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 /// In megabytes, as Docker tells it.
@@ -44,6 +45,7 @@ async fn every_service_scales_by_itself_and_nothing_is_lost() -> Result<()> {
         println!("{}: scaled to 3, all work; one killed, all work again", service.name);
     }
     prometheus_sees_every_replica(&pipeline).await?;
+    pipeline.make(&["status"]).await?;
     for service in SERVICES {
         pipeline.make(&["restart", service.name]).await?;
         pipeline.all_work(service, 3).await?;
@@ -76,7 +78,7 @@ async fn every_service_scales_by_itself_and_nothing_is_lost() -> Result<()> {
 
 async fn images_are_small(pipeline: &Compose) -> Result<()> {
     for image in ["ingest-api", "aggregator", "s3-sink", "pageviews"] {
-        let name = format!("pageview-pipeline/{image}:latest");
+        let name = format!("pageview-pipeline/{image}:test");
         let size = pipeline.docker(&["image", "inspect", "--format", "{{.Size}}", &name]).await?;
         let megabytes = size.trim().parse::<u64>()? / 1_000_000;
         println!("{image}: an image of {megabytes} MB");
@@ -139,10 +141,13 @@ async fn only_requests_with_a_key_are_sent_again(pipeline: &Compose, victim: &st
     let posts = (0..REQUESTS).map(|number| {
         // A client each: a connection of its own.
         let post = reqwest::Client::new().post(format!("{}/api/pageviews", pipeline.url()));
-        let post = post.header("content-type", "application/json").body(event.clone());
-        let key = (number % 2 == 0).then(|| format!("frozen-{number}"));
-        let post = key.iter().fold(post, |post, key| post.header("Idempotency-Key", key));
-        (key.is_some(), tokio::spawn(post.send()))
+        let post = post.header("content-type", "application/json");
+        let has_key = number % 2 == 0;
+        let post = match has_key {
+            true => post.header("Idempotency-Key", format!("frozen-{number}")).body(in_two_parts(&event)),
+            false => post.body(event.clone()),
+        };
+        (has_key, tokio::spawn(post.send()))
     });
     let posts: Vec<_> = posts.collect();
     for_a_while(Duration::from_millis(500)).await;
@@ -168,6 +173,18 @@ async fn only_requests_with_a_key_are_sent_again(pipeline: &Compose, victim: &st
     Ok(())
 }
 
+/// A body that ends a while after the head was sent.
+fn in_two_parts(body: &str) -> reqwest::Body {
+    let (first, second) = body.split_at(body.len() / 2);
+    let second = second.to_owned();
+    let later = async move {
+        for_a_while(Duration::from_millis(100)).await;
+        Ok::<_, std::io::Error>(second)
+    };
+    let first = stream::iter([Ok(first.to_owned())]);
+    reqwest::Body::wrap_stream(first.chain(stream::once(later)))
+}
+
 /// Not one request failed: what its replica has not answered, the gateway has sent to another.
 fn all_accepted(report: &Report) -> Result<()> {
     println!("{}", report.text);
@@ -177,7 +194,7 @@ fn all_accepted(report: &Report) -> Result<()> {
 }
 
 async fn prometheus_sees_every_replica(pipeline: &Compose) -> Result<()> {
-    pipeline.compose(&["--profile", "monitoring", "up", "--detach", "--no-build", "prometheus"]).await?;
+    pipeline.compose(&["up", "--detach", "--no-build", "--no-deps", "prometheus"]).await?;
     let url = format!("http://127.0.0.1:{}/api/v1/targets?state=active", pipeline.prometheus_port());
     eventually("Prometheus scrapes three replicas of each service", Duration::from_secs(60), async || {
         let targets: Value = reqwest::get(&url).await?.json().await?;

@@ -1,15 +1,16 @@
-# What an AWS account gets: the bucket, and who may do what with it. Credentials come from the usual places; state is yours
-# to place (a backend block).
+# What an AWS account gets: the bucket, and who may do what with it. Credentials come from the usual places; state is
+# yours to place (a backend block).
 
 provider "aws" {
   region = var.region
 }
 
 module "storage" {
-  source      = "../../modules/storage"
-  bucket_name = var.bucket_name
-  expire_days = var.expire_days
-  raw_archive = var.raw_archive
+  source                  = "../../modules/storage"
+  bucket_name             = var.bucket_name
+  noncurrent_version_days = var.noncurrent_version_days
+  expire_days             = var.expire_days
+  raw_archive             = var.raw_archive
 }
 
 module "access" {

@@ -9,8 +9,14 @@ variable "bucket_name" {
   type        = string
 }
 
+variable "noncurrent_version_days" {
+  description = "After how many days old versions go, with what was forgotten; 30 by default (modules/storage)."
+  type        = number
+  default     = null
+}
+
 variable "expire_days" {
-  description = "After how many days the objects of a folder expire, by folder; by default nothing does (modules/storage)."
+  description = "After how many days a folder's objects expire, by folder; by default none do (modules/storage)."
   type        = map(number)
   default     = {}
 }
@@ -26,8 +32,8 @@ variable "raw_archive" {
 
 variable "oidc_provider" {
   description = <<-TEXT
-    The OIDC provider of an EKS cluster whose pods take up roles: its ARN, and its issuer without https://. Without one no
-    roles are made: attach the policies to those that you have.
+    The OIDC provider of an EKS cluster whose pods take up roles: its ARN, and its issuer without https://. Without one
+    no roles are made: attach the policies to those that you have.
   TEXT
   type = object({
     arn    = string

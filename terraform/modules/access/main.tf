@@ -1,17 +1,24 @@
-# What each of us may do with the bucket, as documents: whoever deploys attaches them to the roles there are. A key of your own
-# (sink.sse = aws:kms) asks for kms:GenerateDataKey and kms:Decrypt besides, in the key's policy.
+# What each of us may do with the bucket, as documents: whoever deploys attaches them to the roles there are. A key of
+# your own (sink.sse = aws:kms) asks for kms:GenerateDataKey and kms:Decrypt besides, in the key's policy.
 
 locals {
   # A sink.epoch puts the whole tree below epoch=N/.
   folders = {
-    for folder in ["raw", "aggregates", "late", "dead-letter", "ledger", "recount"] :
-    folder => ["${var.bucket_arn}/${folder}/*", "${var.bucket_arn}/epoch=*/${folder}/*"]
+    for folder in [
+      "raw", "aggregates", "late", "dead-letter", "dead-letter/raw", "dead-letter/topic",
+      "ledger", "ledger/forgotten", "ledger/redriven", "recount",
+    ] : folder => ["${var.bucket_arn}/${folder}/*", "${var.bucket_arn}/epoch=*/${folder}/*"]
   }
   data = concat(local.folders["raw"], local.folders["aggregates"], local.folders["late"], local.folders["dead-letter"])
+  # Where events are, and so what a person has a right to have erased.
+  events = concat(local.folders["raw"], local.folders["dead-letter/raw"], local.folders["dead-letter/topic"])
+  # What operators write down. What the sink wrote in the ledger is not for them to change.
+  records = concat(local.folders["ledger/forgotten"], local.folders["ledger/redriven"], local.folders["recount"])
 }
 
-# Writes what has a new name, and reads what it wrote before. It never deletes.
+# Writes what has a new name, and reads what it wrote before. It never overwrites, and never deletes.
 data "aws_iam_policy_document" "s3_sink" {
+  # Of all keys: HEAD of the bucket names no prefix, and without this S3 answers 403 for an object that is not there.
   statement {
     sid       = "FindTheBucketAndWhatIsInIt"
     actions   = ["s3:ListBucket"]
@@ -19,9 +26,22 @@ data "aws_iam_policy_document" "s3_sink" {
   }
 
   statement {
-    sid       = "WriteDataAndLedger"
-    actions   = ["s3:GetObject", "s3:PutObject"]
+    sid       = "ReadDataAndLedger"
+    actions   = ["s3:GetObject"]
     resources = concat(local.data, local.folders["ledger"])
+  }
+
+  # PUT with If-None-Match alone.
+  statement {
+    sid       = "CreateDataAndLedger"
+    actions   = ["s3:PutObject"]
+    resources = concat(local.data, local.folders["ledger"])
+
+    condition {
+      test     = "Null"
+      variable = "s3:if-none-match"
+      values   = ["false"]
+    }
   }
 }
 
@@ -50,19 +70,39 @@ data "aws_iam_policy_document" "operator_read" {
   }
 }
 
-# pageviews forget, redrive and backfill --write, on top of reading. Events are rewritten and deleted; counts never are.
+# pageviews forget, redrive and backfill --write, on top of reading. Counts stay, and what the sink wrote in the ledger.
 data "aws_iam_policy_document" "operator_write" {
   source_policy_documents = [data.aws_iam_policy_document.operator_read.json]
 
+  # PUT with If-Match alone: over the version that was read.
   statement {
-    sid       = "Forget"
-    actions   = ["s3:PutObject", "s3:DeleteObject"]
-    resources = concat(local.folders["raw"], local.folders["dead-letter"])
+    sid       = "RewriteEvents"
+    actions   = ["s3:PutObject"]
+    resources = local.events
+
+    condition {
+      test     = "Null"
+      variable = "s3:if-match"
+      values   = ["false"]
+    }
+  }
+
+  # Old versions are left to the lifecycle rules.
+  statement {
+    sid       = "DeleteEvents"
+    actions   = ["s3:DeleteObject"]
+    resources = local.events
   }
 
   statement {
     sid       = "SayWhatWasDone"
     actions   = ["s3:PutObject"]
-    resources = concat(local.folders["ledger"], local.folders["recount"])
+    resources = local.records
+
+    condition {
+      test     = "Null"
+      variable = "s3:if-none-match"
+      values   = ["false"]
+    }
   }
 }

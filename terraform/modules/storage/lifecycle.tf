@@ -1,5 +1,5 @@
-# What may go by itself. By default that is no object of any folder: raw/ is the record of what happened, and the ledger says
-# what belongs to it.
+# What may go by itself. By default that is no object of any folder: raw/ is the record of what happened, and the ledger
+# says what belongs to it.
 
 resource "aws_s3_bucket_lifecycle_configuration" "data" {
   count  = var.lifecycle_rules ? 1 : 0
@@ -16,7 +16,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
     }
   }
 
-  # Of the ledger's documents too: the current version is never touched.
+  # In the whole bucket, so that what was forgotten goes from the trees of every sink.epoch too. In ledger/ nothing of
+  # ours overwrites or deletes (If-None-Match; modules/access allows nothing else): it has an old version only where a
+  # person made one, and that can be restored for as many days. Current versions are never touched.
   rule {
     id     = "drop-old-versions"
     status = "Enabled"

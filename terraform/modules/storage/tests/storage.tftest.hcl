@@ -1,8 +1,8 @@
 # Without AWS: the provider is a mock, which accepts everything.
 
 mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{}" }
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::test" }
   }
 }
 
@@ -22,24 +22,60 @@ run "nothing_expires_by_default" {
   }
 
   assert {
-    condition     = length(aws_s3_bucket_policy.data) == 1
+    condition = flatten([
+      for rule in aws_s3_bucket_lifecycle_configuration.data[0].rule :
+      [for noncurrent in rule.noncurrent_version_expiration : noncurrent.noncurrent_days]
+    ]) == [30]
+    error_message = "What was forgotten does not go after 30 days."
+  }
+}
+
+run "without_tls_everybody_is_refused" {
+  command = apply
+
+  assert {
+    condition = jsondecode(aws_s3_bucket_policy.data[0].policy).Statement == [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = ["arn:aws:s3:::test", "arn:aws:s3:::test/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
     error_message = "Requests without TLS are not refused."
   }
 }
 
-run "a_folder_that_is_named_expires_and_no_other" {
+run "what_is_named_expires_and_nothing_else" {
   command = apply
 
   variables {
-    expire_days = { "aggregates/" = 400 }
+    expire_days = { "aggregates/" = 400, "epoch=1/raw/" = 30 }
   }
 
   assert {
     condition = [
-      for rule in aws_s3_bucket_lifecycle_configuration.data[0].rule : "${rule.filter[0].prefix} ${rule.expiration[0].days}"
+      for rule in aws_s3_bucket_lifecycle_configuration.data[0].rule :
+      "${rule.filter[0].prefix} ${rule.expiration[0].days}"
       if try(rule.expiration[0].days, null) != null && try(rule.expiration[0].days, 0) > 0
-    ] == ["aggregates/ 400"]
-    error_message = "Not aggregates/ alone."
+    ] == ["aggregates/ 400", "epoch=1/raw/ 30"]
+    error_message = "Not these two alone."
+  }
+}
+
+run "raw_moves_if_told_to" {
+  command = apply
+
+  variables {
+    raw_archive = { days = 90, storage_class = "STANDARD_IA" }
+  }
+
+  assert {
+    condition = flatten([
+      for rule in aws_s3_bucket_lifecycle_configuration.data[0].rule :
+      [for transition in rule.transition : "${rule.filter[0].prefix} ${transition.days} ${transition.storage_class}"]
+    ]) == ["raw/ 90 STANDARD_IA"]
+    error_message = "Not raw/ alone."
   }
 }
 
@@ -53,11 +89,31 @@ run "the_ledger_never_expires" {
   expect_failures = [var.expire_days]
 }
 
+run "nor_that_of_a_later_tree" {
+  command = plan
+
+  variables {
+    expire_days = { "epoch=1/" = 1 }
+  }
+
+  expect_failures = [var.expire_days]
+}
+
 run "nor_does_everything" {
   command = plan
 
   variables {
     expire_days = { "" = 1 }
+  }
+
+  expect_failures = [var.expire_days]
+}
+
+run "nor_does_anything_at_once" {
+  command = plan
+
+  variables {
+    expire_days = { "raw/" = 0 }
   }
 
   expect_failures = [var.expire_days]

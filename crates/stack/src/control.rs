@@ -165,7 +165,14 @@ mod tests {
         let home = Home::at(folder.path().join("d".repeat(200))).unwrap();
         home.create().unwrap();
         drop(listen(&home).unwrap());
-        let answer = call(&home, &Request::Status, Duration::from_secs(1), |_| ()).await;
+        let mut answer = call(&home, &Request::Status, Duration::from_secs(1), |_| ()).await;
+        // A process that another test is starting has a copy of the socket until it becomes its program, and hangs up then.
+        for _ in 0..100 {
+            if !matches!(answer, Err(Error::Supervisor { .. })) {
+                break;
+            }
+            answer = call(&home, &Request::Status, Duration::from_secs(1), |_| ()).await;
+        }
         assert!(matches!(answer, Err(Error::NotUp(_))), "{answer:?}");
         listen(&home).unwrap();
     }

@@ -5,8 +5,9 @@ cd "$(dirname "$0")/.."
 source deploy/lib.sh
 
 runtime=$(deploy/runtime.sh)
-s3=http://localhost:${S3_PORT:-4566}/pageview-data
-folder=$(mktemp -d -p "$(mkdir -p .stack && cd .stack && pwd)")
+s3=http://localhost:4566/pageview-data
+mkdir -p "${STACK_DIR:-.stack}"
+folder=$(mktemp -d -p "$(cd "${STACK_DIR:-.stack}" && pwd)")
 trap 'rm -rf "$folder"' EXIT
 
 case $runtime in
@@ -14,6 +15,8 @@ case $runtime in
     deploy/containers.sh status >/dev/null || { deploy/containers.sh status >&2; exit 1; }
     # Its user is another one in there.
     chmod 777 "$folder"
+    # Their ports may have been moved.
+    s3=http://localhost:${S3_PORT:-4566}/pageview-data
     receipts=/receipts/receipts
     url=http://gateway:8080
     pageviews() { deploy/containers.sh pageviews --volume "$folder:/receipts" pageviews "$@"; }

@@ -43,9 +43,14 @@ build_image() {
 # A folder of unpacked terraform providers: STACK_TERRAFORM_PLUGINS, else one of the places that people put them.
 provider_mirror() {
   local folder
-  for folder in "${STACK_TERRAFORM_PLUGINS:-}" ~/.terraform.d/plugins ~/.local/share/terraform/plugins \
+  if [ -n "${STACK_TERRAFORM_PLUGINS:-}" ]; then
+    echo "$STACK_TERRAFORM_PLUGINS"
+    return
+  fi
+  # As in crates/stack/src/terraform.rs.
+  for folder in ~/.terraform.d/plugins ~/.local/share/terraform/plugins \
     /usr/local/share/terraform/plugins /usr/share/terraform/plugins /opt/*; do
-    if [ -n "$folder" ] && [ -d "$folder/registry.terraform.io/hashicorp/aws" ]; then
+    if [ -d "$folder/registry.terraform.io/hashicorp/aws" ]; then
       echo "$folder"
       return
     fi

@@ -26,7 +26,7 @@ up: ## [RUNTIME=processes] | Build and start everything in the background; wait 
 	@runtime=$$(deploy/runtime.sh up) && $(MAKE) --no-print-directory up-$$runtime
 
 up-processes: need-all build
-	@[ -z "$$API_PORT$$KAFKA_PORT$$S3_PORT" ] || echo "API_PORT, KAFKA_PORT and S3_PORT move the ports of containers alone" >&2
+	@[ -z "$${API_PORT:-}$${KAFKA_PORT:-}$${S3_PORT:-}" ] || echo "API_PORT, KAFKA_PORT and S3_PORT move the ports of containers alone" >&2
 	@$(STACK) up
 
 up-containers: $(if $(filter prebuilt,$(BINARIES)),dist)

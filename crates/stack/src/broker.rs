@@ -11,6 +11,7 @@ use crate::cache::Cache;
 use crate::error::{Context, Result};
 use crate::kafka::{Kafka, cluster_id};
 use crate::launch::Launcher;
+use crate::options::BROKER_SESSION;
 use crate::process::{Limits, Process};
 use crate::watch::Probe;
 use crate::{
@@ -54,6 +55,7 @@ impl Broker {
             index: 0,
             quick: false,
             first_member_waits: FIRST_MEMBER_WAITS,
+            session: BROKER_SESSION,
         };
         let step = journal.step("kafka");
         broker.prepare(&cluster_id()?, &launcher, &home, &ports).await?;

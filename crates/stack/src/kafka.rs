@@ -28,6 +28,8 @@ pub(crate) struct Kafka {
     pub(crate) quick: bool,
     /// How long a group's first member waits for others.
     pub(crate) first_member_waits: Duration,
+    /// After how long without a heartbeat it is taken for dead.
+    pub(crate) session: Duration,
 }
 
 impl Kafka {
@@ -124,8 +126,8 @@ transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms={first_member_waits}
 group.coordinator.rebalance.protocols=classic,consumer
 
-# After kill -9 the controller lets the broker back in once its old session is over: 4 s, not 9.
-broker.session.timeout.ms=4000
+# After kill -9 the controller lets the broker back in once its old session is over.
+broker.session.timeout.ms={session}
 broker.heartbeat.interval.ms=500
 ",
             id = self.index + 1,
@@ -133,7 +135,8 @@ broker.heartbeat.interval.ms=500
             data = self.data().display(),
             replicas = brokers.len(),
             in_sync = if brokers.len() < 3 { 1 } else { 2 },
-            first_member_waits = self.first_member_waits.as_millis()
+            first_member_waits = self.first_member_waits.as_millis(),
+            session = self.session.as_millis()
         )
     }
 
@@ -188,6 +191,7 @@ mod tests {
             index,
             quick: true,
             first_member_waits: Duration::from_secs(3),
+            session: Duration::from_secs(4),
         };
         kafka.settings(&Ports::local().with_brokers(brokers))
     }

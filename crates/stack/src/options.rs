@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::error::{Context, Result};
 use crate::{Ports, Service, launch};
 
+/// As short as a busy machine allows: Kafka's own 9 s are what every restart after `kill -9` waits for.
+pub(crate) const BROKER_SESSION: Duration = Duration::from_secs(4);
+
 /// What stack to start, and where. Begin with [`Options::local`] or [`Options::test`] and change what differs.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -28,6 +31,8 @@ pub struct Options {
     pub terraform: bool,
     /// Further variables for all services and the CLI, over everything else.
     pub env: Vec<(String, String)>,
+    /// After how long without a heartbeat the controller takes a broker for dead, as it also does one that stands still.
+    pub broker_session: Duration,
     /// How long a process may take to become ready.
     pub ready_within: Duration,
     /// How long a process may take to stop, before it is killed. Longer than the services' own `shutdown.grace`.
@@ -51,6 +56,7 @@ impl Options {
             topics: true,
             terraform: true,
             env: Vec::new(),
+            broker_session: BROKER_SESSION,
             ready_within: Duration::from_secs(90),
             stop_within: Duration::from_secs(25),
             test: false,
@@ -81,6 +87,12 @@ impl Options {
     /// Changes the number of Kafka brokers, 3 at most: with 3, every partition has 3 replicas, of which 2 must be in sync.
     pub fn brokers(mut self, brokers: usize) -> Options {
         self.ports = self.ports.with_brokers(brokers);
+        self
+    }
+
+    /// Changes after how long without a heartbeat a broker is taken for dead.
+    pub fn broker_session(mut self, session: Duration) -> Options {
+        self.broker_session = session;
         self
     }
 

@@ -78,6 +78,7 @@ impl Stack {
             quick: options.test,
             // One replica is what it starts with.
             first_member_waits: Duration::ZERO,
+            session: options.broker_session,
         };
         let kafka: Vec<_> = (0..options.ports.kafka().len()).map(broker).collect();
         let s3 = MiniStack { python, folder: home.s3() };

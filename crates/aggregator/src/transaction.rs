@@ -6,10 +6,10 @@ use model::PageviewAggregate;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use service::kafka::{Disposition, LogOnly};
 use service::{Config, Shutdown, clock};
 
@@ -49,9 +49,12 @@ pub(crate) enum Outcome {
 
 /// A transactional producer.
 pub(crate) struct Transactions {
+    /// What a producer is made of.
+    client: ClientConfig,
     producer: BaseProducer<Deliveries>,
     topics: Topics,
     health: ThreadHealth,
+    shutdown: Shutdown,
 }
 
 struct Topics {
@@ -78,22 +81,27 @@ impl Transactions {
             late: pipeline.late_topic.clone(),
             dead_letters: pipeline.dead_letters_topic.clone(),
         };
-        let this = Self { producer, topics, health };
-        while !shutdown.requested() {
-            match this.producer.init_transactions(TIMEOUT) {
-                Ok(()) => return Ok(Some(this)),
+        let this = Self { client, producer, topics, health, shutdown: shutdown.clone() };
+        Ok(this.register()?.then_some(this))
+    }
+
+    /// Fences and aborts what another producer with this id left open. `false` if asked to stop first.
+    fn register(&self) -> Result<bool, Error> {
+        while !self.shutdown.requested() {
+            match self.producer.init_transactions(TIMEOUT) {
+                Ok(()) => return Ok(true),
                 Err(error) if Disposition::of(&error) == Disposition::Retriable => {
-                    this.bear("cannot register the producer", &error);
+                    self.bear("cannot register the producer", &error);
                 }
                 Err(source) => return Err(Error::Producer { call: "init_transactions", source }),
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// Commits all of `parts` in one transaction.
     pub(crate) fn commit(
-        &self,
+        &mut self,
         parts: &[PartitionFlush],
         fence: &ConsumerGroupMetadata,
     ) -> Result<Outcome, Error> {
@@ -128,12 +136,20 @@ impl Transactions {
         self.persist("commit_transaction", || self.producer.commit_transaction(TIMEOUT))
     }
 
-    fn abort(&self) -> Result<(), Error> {
-        self.persist("abort_transaction", || {
+    fn abort(&mut self) -> Result<(), Error> {
+        let aborted = self.persist("abort_transaction", || {
             self.serve();
             self.producer.abort_transaction(TIMEOUT)
-        })
-        .map_err(|Failed { call, error }| Error::Producer { call, source: error })
+        });
+        match aborted {
+            Err(Failed { error, .. }) if was_ended_by_the_broker(&error) => {
+                tracing::warn!(%error, "the broker has ended the transaction by itself: going on with a new producer");
+                self.producer = service::kafka::create(&self.client, Deliveries).map_err(Error::Client)?;
+                // Without it, where we are asked to stop, there is nothing more to commit: what was read is forgotten.
+                self.register().map(drop)
+            }
+            aborted => aborted.map_err(|Failed { call, error }| Error::Producer { call, source: error }),
+        }
     }
 
     fn send_rows(&self, topic: &str, rows: &[PageviewAggregate]) -> Result<(), Failed> {
@@ -218,6 +234,13 @@ impl Transactions {
     }
 }
 
+/// Whether there is no transaction to abort any more, since its time was over while the broker was away: librdkafka takes
+/// that for fatal. A producer that was fenced is told something else.
+fn was_ended_by_the_broker(error: &KafkaError) -> bool {
+    let KafkaError::Transaction(error) = error else { return false };
+    error.code() == RDKafkaErrorCode::InvalidTransactionalState
+}
+
 /// A call that failed for good, or at least for this transaction.
 struct Failed {
     call: &'static str,
@@ -255,5 +278,51 @@ impl ProducerContext for Deliveries {
         if let Err((error, _)) = result {
             tracing::debug!(%error, "a record was not delivered");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+    use service::Health;
+
+    use super::*;
+
+    type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+    fn started() -> (Cluster, Transactions) {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("out", 1, 1).unwrap();
+        let mut config = Config::load(None, 0).unwrap();
+        config.kafka.bootstrap_servers = cluster.bootstrap_servers();
+        let health = ThreadHealth::of_threads(&Health::default(), 1).remove(0);
+        let started = Transactions::start(&config, "id", health, &Shutdown::new()).unwrap();
+        (cluster, started.unwrap())
+    }
+
+    fn begin(transactions: &Transactions) {
+        transactions.producer.begin_transaction().unwrap();
+        assert!(transactions.send(BaseRecord::to("out").key("k").payload("v")).is_ok());
+        transactions.drain();
+    }
+
+    #[test]
+    fn a_transaction_that_the_broker_has_ended_by_itself_is_over_and_the_next_one_commits() {
+        let (cluster, mut transactions) = started();
+        begin(&transactions);
+        cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TXN_STATE]);
+        transactions.abort().unwrap();
+        begin(&transactions);
+        transactions.producer.commit_transaction(TIMEOUT).unwrap();
+    }
+
+    #[test]
+    fn a_producer_that_was_fenced_cannot_go_on() {
+        let (cluster, mut transactions) = started();
+        begin(&transactions);
+        cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
+        assert!(transactions.abort().is_err());
     }
 }

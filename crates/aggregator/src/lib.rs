@@ -14,7 +14,6 @@
 mod dead_letter;
 mod error;
 mod group;
-mod health;
 mod metrics;
 mod partitions;
 mod rebalance;
@@ -26,10 +25,12 @@ pub mod windows;
 mod worker;
 
 pub use error::Error;
+pub use metrics::METRICS;
 
-use service::{Config, Health, Process, Program, Shutdown};
+use std::time::Duration;
 
-use crate::health::ThreadHealth;
+use service::{Component, Config, Health, Process, Program, Shutdown};
+
 use crate::metrics::Metrics;
 use crate::worker::Worker;
 
@@ -43,6 +44,8 @@ pub const PROGRAM: Program = Program {
     default_port: 8081,
     has_api: false,
     check: service::kafka::group::check_static_membership,
+    metrics: &metrics::METRICS,
+    views: &[],
     switches: &[(
         FROM_BEGINNING,
         "Count all retained events although no offset is committed and results are there: they are counted again",
@@ -60,15 +63,35 @@ pub async fn run(process: Process) -> Result<(), Error> {
     work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
+/// What one thread tells about its connection to Kafka, and about its work.
+#[derive(Clone)]
+struct ThreadHealth {
+    kafka: Component,
+    aggregation: Component,
+}
+
+/// A thread looks after its health every second, unless it hangs in a call.
+const HEALTH_IS_GOOD_FOR: Duration = Duration::from_secs(30);
+
+fn of_threads(health: &Health, threads: usize) -> Vec<ThreadHealth> {
+    let names: Vec<_> = (0..threads).map(|thread| format!("thread {thread}")).collect();
+    let of = |component| {
+        let component = health.component(component).good_for(HEALTH_IS_GOOD_FOR);
+        component.split(names.iter().map(String::as_str), "joining the group")
+    };
+    let both = of("kafka").into_iter().zip(of("aggregation"));
+    both.map(|(kafka, aggregation)| ThreadHealth { kafka, aggregation }).collect()
+}
+
 fn work(config: &Config, from_beginning: bool, health: &Health, shutdown: &Shutdown) -> Result<(), Error> {
-    metrics::describe();
+    metrics::start_at_zero();
     if !startup::check(config, from_beginning, &health.component("kafka"), shutdown)? {
         return Ok(());
     }
     tokio::runtime::Handle::current().block_on(startup::check_timestamps(config));
     let instance =
         config.pipeline.instance_id.clone().unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
-    let threads = ThreadHealth::of_threads(health, config.pipeline.threads);
+    let health = of_threads(health, config.pipeline.threads);
     std::thread::scope(|scope| {
         let start = |(thread, health): (usize, ThreadHealth)| {
             let id = format!("{}-{instance}-{thread}", config.pipeline.group_id);
@@ -79,7 +102,7 @@ fn work(config: &Config, from_beginning: bool, health: &Health, shutdown: &Shutd
                 result
             })
         };
-        let started: Vec<_> = threads.into_iter().enumerate().map(start).collect();
+        let started: Vec<_> = health.into_iter().enumerate().map(start).collect();
         if started.iter().any(Result::is_err) {
             shutdown.request();
         }

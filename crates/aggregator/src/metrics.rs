@@ -2,105 +2,139 @@
 
 use std::time::Duration;
 
-use metrics::{
-    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
-    histogram,
-};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use model::Reason;
 use service::clock;
+use service::metrics::Metric;
 
 use crate::partitions::{Cause, Partitions, Relieved, Tally};
 use crate::transaction::PartitionFlush;
 use crate::windows::{PartitionWindows, Restored};
 
-const CONSUMED: &str = "pageviews_consumed_total";
-const REPLAYED: &str = "pageviews_replayed_total";
-const COUNTED: &str = "pageviews_counted_total";
-const LATE: &str = "pageviews_late_total";
-const REPEATS: &str = "pageviews_repeats_total";
-const REJECTED: &str = "pageviews_rejected_total";
-const ROWS: &str = "aggregator_rows_total";
-const FLUSH_ROWS: &str = "aggregator_flush_rows";
-const FLUSH_SECONDS: &str = "aggregator_flush_duration_seconds";
-const ABORTS: &str = "aggregator_transaction_aborts_total";
-const RESTORES: &str = "aggregator_restores_total";
-const RESTORE_SECONDS: &str = "aggregator_restore_duration_seconds";
-const EARLY: &str = "aggregator_early_flushes_total";
-const IDS_DROPPED: &str = "aggregator_event_ids_dropped_total";
-const MISSED: &str = "aggregator_offsets_missed_total";
-const TRUNCATED: &str = "aggregator_offsets_truncated_total";
-const PARTITIONS: &str = "aggregator_assigned_partitions";
-const OPEN_WINDOWS: &str = "aggregator_open_windows";
-const OPEN_KEYS: &str = "aggregator_open_keys";
-const OPEN_BYTES: &str = "aggregator_open_bytes";
-const LAG: &str = "aggregator_consumer_lag";
-const BEHIND: &str = "aggregator_stream_time_behind_seconds";
+const CONSUMED: Metric = Metric::counter(
+    "pageviews_consumed_total",
+    &[],
+    "Records read, those read again after a restore included: the rate of the hot path",
+);
+const REPLAYED: Metric = Metric::counter(
+    "pageviews_replayed_total",
+    &[],
+    "Records read again after a restore to rebuild open windows: what restarts cost",
+);
+const COUNTED: Metric =
+    Metric::counter("pageviews_counted_total", &[], "Events in committed rows of pageview-aggregates");
+const LATE: Metric = Metric::counter(
+    "pageviews_late_total",
+    &[],
+    "Events in committed rows of late counts: a rise says that the grace is too short, or a source is old",
+);
+const REPEATS: Metric = Metric::counter(
+    "pageviews_repeats_total",
+    &[],
+    "Events dropped because their event_id was counted in the same open window already: how often clients retry",
+);
+const REJECTED: Metric = Metric::counter(
+    "pageviews_rejected_total",
+    &["reason"],
+    "Committed dead letters; reason as in the header dead-letter-reason",
+);
+const ROWS: Metric =
+    Metric::counter("aggregator_rows_total", &["output"], "Committed rows; output is aggregates or late");
+const FLUSH_ROWS: Metric = Metric::histogram(
+    "aggregator_flush_rows",
+    &[],
+    "Rows of one transaction, dead letters included: how much a crash at the worst moment sends again",
+);
+const FLUSH_SECONDS: Metric = Metric::histogram(
+    "aggregator_flush_duration_seconds",
+    &[],
+    "Seconds from the start of a transaction to its commit, while nothing is consumed",
+);
+const ABORTS: Metric = Metric::counter(
+    "aggregator_transaction_aborts_total",
+    &[],
+    "Transactions aborted and their records read again: a few around rebalances are normal",
+);
+const RESTORES: Metric =
+    Metric::counter("aggregator_restores_total", &[], "Partitions restored, after an assignment or an abort");
+const RESTORE_SECONDS: Metric = Metric::histogram(
+    "aggregator_restore_duration_seconds",
+    &[],
+    "Seconds that a partition took after a restore to read again what its open windows need",
+);
+const EARLY: Metric = Metric::counter(
+    "aggregator_early_flushes_total",
+    &["cause"],
+    "Times that counts of open windows were written early, as partial rows; cause is memory or max_open",
+);
+const IDS_DROPPED: Metric = Metric::counter(
+    "aggregator_event_ids_dropped_total",
+    &[],
+    "Event ids forgotten while their window was open: their repeats would count again",
+);
+const MISSED: Metric = Metric::counter(
+    "aggregator_offsets_missed_total",
+    &[],
+    "Offsets that retention deleted before they were counted: raise retention, or add processes",
+);
+const TRUNCATED: Metric = Metric::counter(
+    "aggregator_offsets_truncated_total",
+    &[],
+    "Offsets that a log lost at its end: recreated topic or unclean leader election",
+);
+const PARTITIONS: Metric =
+    Metric::gauge("aggregator_assigned_partitions", &["thread"], "Partitions this thread counts");
+const OPEN_WINDOWS: Metric =
+    Metric::gauge("aggregator_open_windows", &["thread"], "Open windows over these partitions");
+const OPEN_KEYS: Metric = Metric::gauge(
+    "aggregator_open_keys",
+    &["thread"],
+    "Counts that they hold, one for each postcode and window",
+);
+const OPEN_BYTES: Metric = Metric::gauge(
+    "aggregator_open_bytes",
+    &["thread"],
+    "Bytes that they take, event ids included, at the most. The threads share pipeline.window.memory_limit",
+);
+const LAG: Metric =
+    Metric::gauge("aggregator_consumer_lag", &["thread"], "Offsets still to be read, over these partitions");
+const BEHIND: Metric = Metric::gauge(
+    "aggregator_stream_time_behind_seconds",
+    &["thread"],
+    "Seconds that stream time is behind the wall clock, of the partition where it is most",
+);
 
-/// Tells what each metric is, once a process.
-pub(crate) fn describe() {
-    describe_counter!(
-        CONSUMED,
-        "Records read, those read again after a restore included: the rate of the hot path"
-    );
-    describe_counter!(
-        REPLAYED,
-        "Records read again after a restore to rebuild open windows: what restarts cost"
-    );
-    describe_counter!(COUNTED, "Events in committed rows of pageview-aggregates");
-    describe_counter!(
-        LATE,
-        "Events in committed rows of late counts: a rise says that the grace is too short, or a source is old"
-    );
-    describe_counter!(
-        REPEATS,
-        "Events dropped because their event_id was counted in the same open window already: how often clients retry"
-    );
-    describe_counter!(REJECTED, "Committed dead letters; label reason as in the header dead-letter-reason");
-    describe_counter!(ROWS, "Committed rows; label output is aggregates or late");
-    describe_histogram!(
-        FLUSH_ROWS,
-        "Rows of one transaction, dead letters included: how much a crash at the worst moment sends again"
-    );
-    describe_histogram!(
-        FLUSH_SECONDS,
-        "Seconds from the start of a transaction to its commit, while nothing is consumed"
-    );
-    describe_counter!(
-        ABORTS,
-        "Transactions aborted and their records read again: a few around rebalances are normal"
-    );
-    describe_counter!(RESTORES, "Partitions restored, after an assignment or an abort");
-    describe_histogram!(
-        RESTORE_SECONDS,
-        "Seconds that a partition took after a restore to read again what its open windows need"
-    );
-    describe_counter!(
-        EARLY,
-        "Times that counts of open windows were written early, as partial rows; label cause is memory or max_open"
-    );
-    describe_counter!(
-        IDS_DROPPED,
-        "Event ids forgotten while their window was open: their repeats would count again"
-    );
-    describe_counter!(
-        MISSED,
-        "Offsets that retention deleted before they were counted: raise retention, or add processes"
-    );
-    describe_counter!(
-        TRUNCATED,
-        "Offsets that a log lost at its end: recreated topic or unclean leader election"
-    );
-    describe_gauge!(PARTITIONS, "Partitions this thread counts; label thread");
-    describe_gauge!(OPEN_WINDOWS, "Open windows over these partitions; label thread");
-    describe_gauge!(OPEN_KEYS, "Counts that they hold, one for each postcode and window; label thread");
-    describe_gauge!(
-        OPEN_BYTES,
-        "Bytes that they take, event ids included, at the most; label thread. The threads share pipeline.window.memory_limit"
-    );
-    describe_gauge!(
-        BEHIND,
-        "Seconds that stream time is behind the wall clock, of the partition where it is most; label thread"
-    );
-    describe_gauge!(LAG, "Offsets still to be read, over these partitions; label thread");
+/// All of them.
+pub const METRICS: [Metric; 22] = [
+    CONSUMED,
+    REPLAYED,
+    COUNTED,
+    LATE,
+    REPEATS,
+    REJECTED,
+    ROWS,
+    FLUSH_ROWS,
+    FLUSH_SECONDS,
+    ABORTS,
+    RESTORES,
+    RESTORE_SECONDS,
+    EARLY,
+    IDS_DROPPED,
+    MISSED,
+    TRUNCATED,
+    PARTITIONS,
+    OPEN_WINDOWS,
+    OPEN_KEYS,
+    OPEN_BYTES,
+    LAG,
+    BEHIND,
+];
+
+/// Dead letters of every reason are there from the start, at zero: the first of what was not there is invisible to rates.
+pub(crate) fn start_at_zero() {
+    for reason in Reason::ALL {
+        counter!(REJECTED.name, "reason" => reason.as_str()).absolute(0);
+    }
 }
 
 /// One thread's metrics.
@@ -134,29 +168,29 @@ impl Metrics {
     pub(crate) fn of_thread(thread: usize) -> Self {
         let thread = thread.to_string();
         Self {
-            consumed: counter!(CONSUMED),
-            replayed: counter!(REPLAYED),
-            counted: counter!(COUNTED),
-            late: counter!(LATE),
-            repeats: counter!(REPEATS),
-            aggregate_rows: counter!(ROWS, "output" => "aggregates"),
-            late_rows: counter!(ROWS, "output" => "late"),
-            flush_rows: histogram!(FLUSH_ROWS),
-            flush_seconds: histogram!(FLUSH_SECONDS),
-            aborts: counter!(ABORTS),
-            restores: counter!(RESTORES),
-            restore_seconds: histogram!(RESTORE_SECONDS),
-            early_for_memory: counter!(EARLY, "cause" => "memory"),
-            early_for_age: counter!(EARLY, "cause" => "max_open"),
-            ids_dropped: counter!(IDS_DROPPED),
-            missed: counter!(MISSED),
-            truncated: counter!(TRUNCATED),
-            partitions: gauge!(PARTITIONS, "thread" => thread.clone()),
-            open_windows: gauge!(OPEN_WINDOWS, "thread" => thread.clone()),
-            open_keys: gauge!(OPEN_KEYS, "thread" => thread.clone()),
-            open_bytes: gauge!(OPEN_BYTES, "thread" => thread.clone()),
-            behind: gauge!(BEHIND, "thread" => thread.clone()),
-            lag: gauge!(LAG, "thread" => thread),
+            consumed: counter!(CONSUMED.name),
+            replayed: counter!(REPLAYED.name),
+            counted: counter!(COUNTED.name),
+            late: counter!(LATE.name),
+            repeats: counter!(REPEATS.name),
+            aggregate_rows: counter!(ROWS.name, "output" => "aggregates"),
+            late_rows: counter!(ROWS.name, "output" => "late"),
+            flush_rows: histogram!(FLUSH_ROWS.name),
+            flush_seconds: histogram!(FLUSH_SECONDS.name),
+            aborts: counter!(ABORTS.name),
+            restores: counter!(RESTORES.name),
+            restore_seconds: histogram!(RESTORE_SECONDS.name),
+            early_for_memory: counter!(EARLY.name, "cause" => "memory"),
+            early_for_age: counter!(EARLY.name, "cause" => "max_open"),
+            ids_dropped: counter!(IDS_DROPPED.name),
+            missed: counter!(MISSED.name),
+            truncated: counter!(TRUNCATED.name),
+            partitions: gauge!(PARTITIONS.name, "thread" => thread.clone()),
+            open_windows: gauge!(OPEN_WINDOWS.name, "thread" => thread.clone()),
+            open_keys: gauge!(OPEN_KEYS.name, "thread" => thread.clone()),
+            open_bytes: gauge!(OPEN_BYTES.name, "thread" => thread.clone()),
+            behind: gauge!(BEHIND.name, "thread" => thread.clone()),
+            lag: gauge!(LAG.name, "thread" => thread),
         }
     }
 
@@ -173,7 +207,7 @@ impl Metrics {
             self.repeats.increment(flush.repeats);
             self.late.increment(flush.late.iter().map(|row| row.pageview_count).sum());
             for dead_letter in dead_letters {
-                counter!(REJECTED, "reason" => dead_letter.reason.as_str()).increment(1);
+                counter!(REJECTED.name, "reason" => dead_letter.reason.as_str()).increment(1);
             }
         }
     }
@@ -211,16 +245,13 @@ impl Metrics {
         self.replayed.increment(tally.replayed);
     }
 
-    /// Once in a while: where the windows stand; `end` tells where a partition's log ends.
-    pub(crate) fn record_look(&self, partitions: &Partitions, end: impl Fn(i32) -> Option<i64>) {
+    /// Once in a while: where the windows stand, and how many offsets are still to be read.
+    pub(crate) fn record_look(&self, partitions: &Partitions, lag: u64) {
         let now = clock::now();
         let behind =
             partitions.windows().filter_map(|windows| windows.stream_time()).map(|time| now.since(time));
         self.behind.set(behind.max().unwrap_or_default().as_secs_f64());
-        let lag = partitions
-            .by_number()
-            .filter_map(|(partition, windows)| Some(end(partition)? - windows.position()));
-        self.lag.set(lag.map(|lag| lag.max(0)).sum::<i64>() as f64);
+        self.lag.set(lag as f64);
         let sum = |of: fn(&PartitionWindows) -> usize| partitions.windows().map(of).sum::<usize>() as f64;
         self.partitions.set(sum(|_| 1));
         self.open_windows.set(sum(PartitionWindows::open_windows));

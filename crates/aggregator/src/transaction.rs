@@ -11,11 +11,10 @@ use rdkafka::message::{DeliveryResult, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use service::kafka::{Disposition, LogOnly};
-use service::{Config, Shutdown, clock};
+use service::{Component, Config, Shutdown, clock};
 
 use crate::dead_letter::DeadLetter;
 use crate::error::Error;
-use crate::health::ThreadHealth;
 use crate::windows::Flush;
 
 /// How long one call may take before it is made again: short enough to say in health that it hangs.
@@ -53,7 +52,7 @@ pub(crate) struct Transactions {
     client: ClientConfig,
     producer: BaseProducer<Deliveries>,
     topics: Topics,
-    health: ThreadHealth,
+    health: Component,
     shutdown: Shutdown,
 }
 
@@ -69,7 +68,7 @@ impl Transactions {
     pub(crate) fn start(
         config: &Config,
         id: &str,
-        health: ThreadHealth,
+        health: Component,
         shutdown: &Shutdown,
     ) -> Result<Option<Self>, Error> {
         let client = service::kafka::transactional_config(config, id, TRANSACTION_TIMEOUT);
@@ -297,7 +296,7 @@ mod tests {
         cluster.create_topic("out", 1, 1).unwrap();
         let mut config = Config::load(None, 0).unwrap();
         config.kafka.bootstrap_servers = cluster.bootstrap_servers();
-        let health = ThreadHealth::of_threads(&Health::default(), 1).remove(0);
+        let health = Health::default().component("kafka");
         let started = Transactions::start(&config, "id", health, &Shutdown::new()).unwrap();
         (cluster, started.unwrap())
     }

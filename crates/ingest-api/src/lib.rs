@@ -51,7 +51,6 @@ pub fn check(config: &service::config::Config) -> Result<(), String> {
 /// # Errors
 /// When the port is taken, the Kafka client cannot be made, or the producer fails for good.
 pub async fn run(process: Process) -> anyhow::Result<()> {
-    metrics::describe();
     // Before Kafka is asked for: once this process is ready, whoever connects must not be refused.
     let listener = server::listen(&process.config)?;
     let producer = Producer::start(&process).context("cannot make the Kafka producer")?;

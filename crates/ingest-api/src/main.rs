@@ -12,6 +12,8 @@ fn main() -> ExitCode {
         default_port: 8080,
         has_api: true,
         check: ingest_api::check,
+        metrics: &ingest_api::metrics::METRICS,
+        views: &ingest_api::metrics::VIEWS,
         switches: &[],
     };
     service::main(program, ingest_api::run)

@@ -3,72 +3,109 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use metrics::{
-    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use model::Reason;
 use rdkafka::error::RDKafkaErrorCode;
+use service::View;
+use service::metrics::Metric;
 
-const PRODUCED: &str = "pageviews_produced_total";
-const REJECTED: &str = "pageviews_rejected_total";
-const DELIVERY_FAILURES: &str = "pageviews_delivery_failures_total";
-const DELIVERY_SECONDS: &str = "pageviews_delivery_duration_seconds";
-const REQUESTS: &str = "http_requests_total";
-const REQUEST_SECONDS: &str = "http_request_duration_seconds";
-const CONNECTIONS: &str = "http_connections";
-const GIVEN_UP: &str = "http_connections_given_up_total";
-const IN_FLIGHT: &str = "ingest_in_flight_bytes";
-const READING: &str = "ingest_reading_bytes";
-const QUEUE_MESSAGES: &str = "kafka_producer_queue_messages";
-const QUEUE_BYTES: &str = "kafka_producer_queue_bytes";
-const BROKER_UP: &str = "kafka_broker_up";
-const API_KEYS: &str = "ingest_api_keys";
-const RELOADED: &str = "ingest_files_well";
-const UNLOGGED: &str = "http_access_log_dropped_total";
+const PRODUCED: Metric = Metric::counter(
+    "pageviews_produced_total",
+    &["endpoint"],
+    "Events answered 202, by endpoint (single, batch): all in-sync replicas have them",
+);
+const REJECTED: Metric = Metric::counter(
+    "pageviews_rejected_total",
+    &["reason"],
+    "Faults of events that were refused, by reason: what clients get wrong; a batch that is no JSON array has \
+     malformed_json",
+);
+const DELIVERY_FAILURES: Metric = Metric::counter(
+    "pageviews_delivery_failures_total",
+    &["error"],
+    "Events that Kafka refused, by error: each made its request a 503",
+);
+const DELIVERY_SECONDS: Metric = Metric::histogram(
+    "pageviews_delivery_duration_seconds",
+    &[],
+    "Time from handing a request's events to Kafka's client until all are acknowledged, in seconds",
+);
+const REQUESTS: Metric =
+    Metric::counter("http_requests_total", &["route", "status"], "Requests, by route and status");
+const REQUEST_SECONDS: Metric = Metric::histogram(
+    "http_request_duration_seconds",
+    &["route"],
+    "Time from a request's head to its answer in seconds, by route",
+);
+const CONNECTIONS: Metric =
+    Metric::gauge("http_connections", &[], "Connections of clients, bounded by ingest.max_connections");
+const GIVEN_UP: Metric = Metric::counter(
+    "http_connections_given_up_total",
+    &[],
+    "Connections that were closed since the client left a later request's head unfinished, or its answers unread",
+);
+const IN_FLIGHT: Metric = Metric::gauge(
+    "ingest_in_flight_bytes",
+    &[],
+    "Bytes handed to Kafka and not acknowledged yet, bounded by ingest.max_in_flight_bytes",
+);
+const READING: Metric = Metric::gauge(
+    "ingest_reading_bytes",
+    &[],
+    "Bytes of bodies that are being read, bounded by ingest.max_in_flight_bytes too",
+);
+const QUEUE_MESSAGES: Metric = Metric::gauge(
+    "kafka_producer_queue_messages",
+    &[],
+    "Events in the queue of Kafka's client, or sent and not acknowledged",
+);
+const QUEUE_BYTES: Metric = Metric::gauge("kafka_producer_queue_bytes", &[], "Bytes of those events");
+const BROKER_UP: Metric = Metric::gauge(
+    "kafka_broker_up",
+    &["broker"],
+    "Whether the client is connected to a broker, by the broker's id: 1 or 0",
+);
+const API_KEYS: Metric =
+    Metric::gauge("ingest_api_keys", &[], "API keys that are known, where ingest.api_keys_file is set");
+const RELOADED: Metric = Metric::gauge(
+    "ingest_files_well",
+    &["setting"],
+    "Whether the files of a setting were well when they last changed: 0 means that what they said before goes on",
+);
+const UNLOGGED: Metric = Metric::counter(
+    "http_access_log_dropped_total",
+    &[],
+    "Requests that were to be logged and were not, since their log lines were not written fast enough",
+);
 
-/// Registers what each metric means.
-pub(crate) fn describe() {
-    describe_counter!(
-        PRODUCED,
-        "Events answered 202, by endpoint (single, batch): all in-sync replicas have them"
-    );
-    describe_counter!(
-        REJECTED,
-        "Faults of events that were refused, by reason: what clients get wrong; a batch that is no JSON array has malformed_json"
-    );
-    describe_counter!(DELIVERY_FAILURES, "Events that Kafka refused, by error: each made its request a 503");
-    describe_histogram!(
-        DELIVERY_SECONDS,
-        "Time from handing a request's events to Kafka's client until all are acknowledged, in seconds"
-    );
-    describe_counter!(REQUESTS, "Requests, by route and status");
-    describe_histogram!(REQUEST_SECONDS, "Time from a request's head to its answer in seconds, by route");
-    describe_gauge!(CONNECTIONS, "Connections of clients, bounded by ingest.max_connections");
-    describe_counter!(
-        GIVEN_UP,
-        "Connections that were closed since the client left a later request's head unfinished, or its answers unread"
-    );
-    describe_gauge!(
-        IN_FLIGHT,
-        "Bytes handed to Kafka and not acknowledged yet, bounded by ingest.max_in_flight_bytes"
-    );
-    describe_gauge!(
-        READING,
-        "Bytes of bodies that are being read, bounded by ingest.max_in_flight_bytes too"
-    );
-    describe_gauge!(QUEUE_MESSAGES, "Events in the queue of Kafka's client, or sent and not acknowledged");
-    describe_gauge!(QUEUE_BYTES, "Bytes of those events");
-    describe_gauge!(BROKER_UP, "Whether the client is connected to a broker, by the broker's id: 1 or 0");
-    describe_gauge!(API_KEYS, "API keys that are known, where ingest.api_keys_file is set");
-    describe_gauge!(
-        RELOADED,
-        "Whether the files of a setting were well when they last changed: 0 means that what they said before goes on"
-    );
-    describe_counter!(
-        UNLOGGED,
-        "Requests that were to be logged and were not, since their log lines were not written fast enough"
-    );
-}
+/// All of them.
+pub const METRICS: [Metric; 16] = [
+    PRODUCED,
+    REJECTED,
+    DELIVERY_FAILURES,
+    DELIVERY_SECONDS,
+    REQUESTS,
+    REQUEST_SECONDS,
+    CONNECTIONS,
+    GIVEN_UP,
+    IN_FLIGHT,
+    READING,
+    QUEUE_MESSAGES,
+    QUEUE_BYTES,
+    BROKER_UP,
+    API_KEYS,
+    RELOADED,
+    UNLOGGED,
+];
+
+/// What clients send, and how it was answered; CloudWatch need not know who asked for health.
+pub const VIEWS: [View; 3] = [
+    View { name: "http.requests", metric: REQUESTS.name, only: &[API] },
+    View { name: "http.requests.5xx", metric: REQUESTS.name, only: &[API, ("status", "5")] },
+    View { name: "http.request.duration", metric: REQUEST_SECONDS.name, only: &[API] },
+];
+
+const API: (&str, &str) = ("route", "/api/");
 
 /// An endpoint that takes events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,9 +174,9 @@ pub(crate) struct Handles {
 impl Handles {
     pub(crate) fn new() -> Self {
         Self {
-            single: counter!(PRODUCED, "endpoint" => "single"),
-            batch: counter!(PRODUCED, "endpoint" => "batch"),
-            delivery: histogram!(DELIVERY_SECONDS),
+            single: counter!(PRODUCED.name, "endpoint" => "single"),
+            batch: counter!(PRODUCED.name, "endpoint" => "batch"),
+            delivery: histogram!(DELIVERY_SECONDS.name),
         }
     }
 
@@ -164,6 +201,9 @@ pub(crate) struct Requests {
     routes: [RouteHandles; Route::ALL.len()],
 }
 
+/// Answers of the API that are there from the start, at zero: the first of what was not there is invisible to rates.
+const EXPECTED: [u16; 4] = [202, 400, 500, 503];
+
 struct RouteHandles {
     route: &'static str,
     seconds: Histogram,
@@ -173,10 +213,17 @@ struct RouteHandles {
 
 impl Requests {
     pub(crate) fn new() -> Self {
-        let handles = |route: Route| RouteHandles {
-            route: route.name(),
-            seconds: histogram!(REQUEST_SECONDS, "route" => route.name()),
-            answers: RefCell::default(),
+        let handles = |route: Route| {
+            let answers = if route.is_api() {
+                EXPECTED.map(|status| (status, requests(route.name(), status))).to_vec()
+            } else {
+                Vec::new()
+            };
+            RouteHandles {
+                route: route.name(),
+                seconds: histogram!(REQUEST_SECONDS.name, "route" => route.name()),
+                answers: RefCell::new(answers),
+            }
         };
         Self { routes: Route::ALL.map(handles) }
     }
@@ -189,7 +236,7 @@ impl Requests {
         match answers.iter().find(|(known, _)| *known == status) {
             Some((_, counter)) => counter.increment(1),
             None => {
-                let counter = counter!(REQUESTS, "route" => handles.route, "status" => status.to_string());
+                let counter = requests(handles.route, status);
                 counter.increment(1);
                 answers.push((status, counter));
             }
@@ -197,59 +244,63 @@ impl Requests {
     }
 }
 
+fn requests(route: &'static str, status: u16) -> Counter {
+    counter!(REQUESTS.name, "route" => route, "status" => status.to_string())
+}
+
 /// A connection has come.
 pub(crate) fn connected() {
-    gauge!(CONNECTIONS).increment(1.0);
+    gauge!(CONNECTIONS.name).increment(1.0);
 }
 
 /// It has gone.
 pub(crate) fn disconnected() {
-    gauge!(CONNECTIONS).decrement(1.0);
+    gauge!(CONNECTIONS.name).decrement(1.0);
 }
 
 /// It was closed since its client did nothing.
 pub(crate) fn given_up() {
-    counter!(GIVEN_UP).increment(1);
+    counter!(GIVEN_UP.name).increment(1);
 }
 
 /// So many faults of events that were refused.
 pub(crate) fn rejected(reason: Reason, count: u64) {
-    counter!(REJECTED, "reason" => reason.as_str()).increment(count);
+    counter!(REJECTED.name, "reason" => reason.as_str()).increment(count);
 }
 
 /// An event that Kafka refused.
 pub(crate) fn delivery_failed(error: RDKafkaErrorCode) {
-    counter!(DELIVERY_FAILURES, "error" => format!("{error:?}")).increment(1);
+    counter!(DELIVERY_FAILURES.name, "error" => format!("{error:?}")).increment(1);
 }
 
 /// What the two budgets hold now.
 pub(crate) fn bytes(in_flight: u64, reading: u64) {
-    gauge!(IN_FLIGHT).set(in_flight as f64);
-    gauge!(READING).set(reading as f64);
+    gauge!(IN_FLIGHT.name).set(in_flight as f64);
+    gauge!(READING.name).set(reading as f64);
 }
 
 /// What the queue of Kafka's client holds.
 pub(crate) fn producer_queue(messages: u64, bytes: u64) {
-    gauge!(QUEUE_MESSAGES).set(messages as f64);
-    gauge!(QUEUE_BYTES).set(bytes as f64);
+    gauge!(QUEUE_MESSAGES.name).set(messages as f64);
+    gauge!(QUEUE_BYTES.name).set(bytes as f64);
 }
 
 /// Whether a broker is connected to.
 pub(crate) fn broker(id: i32, is_up: bool) {
-    gauge!(BROKER_UP, "broker" => id.to_string()).set(if is_up { 1.0 } else { 0.0 });
+    gauge!(BROKER_UP.name, "broker" => id.to_string()).set(if is_up { 1.0 } else { 0.0 });
 }
 
 /// How many API keys there are.
 pub(crate) fn api_keys(count: usize) {
-    gauge!(API_KEYS).set(count as f64);
+    gauge!(API_KEYS.name).set(count as f64);
 }
 
 /// Whether the files of `setting` could be used when they last changed.
 pub(crate) fn reloaded(setting: &'static str, well: bool) {
-    gauge!(RELOADED, "setting" => setting).set(if well { 1.0 } else { 0.0 });
+    gauge!(RELOADED.name, "setting" => setting).set(if well { 1.0 } else { 0.0 });
 }
 
 /// A request whose log line was given up.
 pub(crate) fn unlogged() {
-    counter!(UNLOGGED).increment(1);
+    counter!(UNLOGGED.name).increment(1);
 }

@@ -25,6 +25,8 @@ const OVERHEAD: usize = 256;
 const STATISTICS_MS: &str = "5000";
 /// The pause between two looks at the cluster.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// What a look has found is true for so long: the next one may hang.
+const HEALTH_IS_GOOD_FOR: Duration = Duration::from_secs(30);
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -73,8 +75,11 @@ impl Producer {
             budget: Budget::new(limit),
             fatal,
         };
-        let (watched, health, shutdown) =
-            (producer.clone(), process.health.component("kafka"), process.shutdown.clone());
+        let (watched, health, shutdown) = (
+            producer.clone(),
+            process.health.component("kafka").good_for(HEALTH_IS_GOOD_FOR),
+            process.shutdown.clone(),
+        );
         std::thread::Builder::new()
             .name("kafka-health".to_owned())
             .spawn(move || watched.watch_cluster(&health, &shutdown))
@@ -125,10 +130,10 @@ impl Producer {
     fn watch_cluster(&self, health: &Component, shutdown: &Shutdown) {
         let client = self.kafka.client();
         while wait_for_topics(client, &[self.name.as_ref()], health, shutdown) {
-            health.up();
             while !shutdown.requested()
                 && let Ok(Some(partitions)) = partition_count(client, &self.name, LOOK_EVERY)
             {
+                health.up();
                 self.topic.set_partitions(i32::try_from(partitions).unwrap_or(0));
                 pause();
             }

@@ -10,12 +10,10 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption, StorageClass};
-use aws_smithy_http_client::tls;
 use bytes::Bytes;
 use service::Config;
 
@@ -111,14 +109,7 @@ impl Bucket {
     /// does not retry: whoever calls knows better how long to. What is written gets the storage class and encryption of
     /// the configuration.
     pub async fn connect(Config { aws, sink, .. }: &Config) -> Self {
-        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let http = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();
-        let shared = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(aws.region.clone()))
-            .http_client(http)
-            .load()
-            .await;
-        let mut config = aws_sdk_s3::config::Builder::from(&shared)
+        let mut config = aws_sdk_s3::config::Builder::from(&service::aws::shared(aws).await)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeout(patience(0, 0)));
         if let Some(endpoint) = &aws.endpoint_override {

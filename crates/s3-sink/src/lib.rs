@@ -51,9 +51,9 @@ mod identity;
 mod metrics;
 mod patient;
 mod run;
-mod shared_health;
 mod tasks;
 mod writer;
 
 pub use kind::Kind;
+pub use metrics::METRICS;
 pub use run::{Error, run};

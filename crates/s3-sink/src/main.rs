@@ -12,6 +12,8 @@ fn main() -> ExitCode {
         default_port: 8082,
         has_api: false,
         check: service::kafka::group::check_static_membership,
+        metrics: &s3_sink::METRICS,
+        views: &[],
         switches: &[],
     };
     service::main(program, |process: Process| s3_sink::run(process))

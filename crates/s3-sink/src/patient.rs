@@ -18,6 +18,11 @@ use crate::store::{Created, Head, NewObject, Store};
 /// How many objects one process uploads at a time.
 const UPLOADS: usize = 8;
 
+/// After so long without an answer of S3 it is asked for one: nobody else may have a question.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+/// What S3 has answered says so much about it now: that question may time out once, and wait.
+const ANSWER_IS_GOOD_FOR: Duration = Duration::from_secs(60);
+
 /// Whether S3 answers, as seen by all writers together: down while any call is failing, up once one is answered.
 #[derive(Debug, Clone)]
 pub(crate) struct Reachability {
@@ -39,12 +44,20 @@ impl Reachability {
     /// Reports to `health`, which stays down until [`Reachability::wait_for`] has found the bucket.
     #[must_use]
     pub(crate) fn new(health: Component) -> Self {
-        Self { health, failing: Arc::default() }
+        Self { health: health.good_for(ANSWER_IS_GOOD_FOR), failing: Arc::default() }
     }
 
     /// Returns once the bucket is there.
     pub(crate) async fn wait_for(&self, bucket: &Bucket) {
         self.until_answered(|_| bucket.check(), |_| ()).await;
+    }
+
+    /// Keeps what is known of S3 fresh; runs for ever.
+    pub(crate) async fn keep_asking(&self, bucket: &Bucket) {
+        loop {
+            wait(ASK_EVERY).await;
+            self.wait_for(bucket).await;
+        }
     }
 
     /// Tries again until `attempt` is answered, which is told how many before it timed out; every failure is told to
@@ -62,6 +75,7 @@ impl Reachability {
                     if self.failing.load(Ordering::Relaxed) == 0 {
                         self.health.up();
                     }
+                    self.health.detail_since("secondsSinceAnswer", clock::monotonic());
                     return answer;
                 }
                 Err(error) => {

@@ -18,7 +18,6 @@ use crate::identity::{self, Identity};
 use crate::ledger::{self, Origin};
 use crate::patient::{Patient, Reachability};
 use crate::planner::Cuts;
-use crate::shared_health::SharedHealth;
 use crate::tasks::Tasks;
 use crate::writer::{Ended, Surroundings, Writer};
 use crate::{Kind, metrics, protocol};
@@ -27,6 +26,8 @@ use crate::{Kind, metrics, protocol};
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause before the cluster is asked again who it is.
 const PAUSE: Duration = Duration::from_millis(500);
+/// A writer looks after its health every second, unless it hangs in a call.
+const HEALTH_IS_GOOD_FOR: Duration = Duration::from_secs(30);
 /// What remains of the grace time when writers have given up: to leave the group.
 const LEAVING: Duration = Duration::from_millis(500);
 
@@ -77,13 +78,13 @@ pub enum Error {
 /// [`enum@Error`], when going on makes no sense.
 pub async fn run(process: Process) -> Result<(), Error> {
     let Process { config, health, shutdown, .. } = process;
-    metrics::describe();
+    metrics::start_at_zero();
     let writers: Vec<_> = Kind::ALL.into_iter().filter(|kind| settings(*kind, &config).0.enabled).collect();
     let (kafka, s3) = (health.component("kafka"), health.component("s3"));
-    let partitions = SharedHealth::new(health.component("partitions"), &[], "");
+    let partitions = health.component("partitions");
     if writers.is_empty() {
         tracing::warn!("no writer is enabled: nothing to do but to wait");
-        [kafka, s3, health.component("partitions")].iter().for_each(Component::up);
+        [kafka, s3, partitions].iter().for_each(Component::up);
         shutdown.wait().await;
         return Ok(());
     }
@@ -108,15 +109,21 @@ pub async fn run(process: Process) -> Result<(), Error> {
     };
 
     let budget = Arc::new(Budget::new(config.sink.memory_limit.0, writers.len()));
-    let kafka = SharedHealth::new(kafka, &writers, "has not joined its group yet");
+    let asked = bucket.clone();
+    tokio::spawn(async move { reachability.keep_asking(&asked).await });
+    let of_writers = |component: Component| {
+        let component = component.good_for(HEALTH_IS_GOOD_FOR);
+        component.split(writers.iter().map(|kind| kind.name()), "has not joined its group yet")
+    };
+    let health: Vec<_> = of_writers(kafka).into_iter().zip(of_writers(partitions)).collect();
     let encoders = Encoders::start().map_err(Error::Encoders)?;
     let mut threads = JoinSet::new();
-    for (kind, origin) in writers.into_iter().zip(origins) {
+    for ((kind, origin), (kafka, partitions)) in writers.into_iter().zip(origins).zip(health) {
         let tasks = Tasks::new(store.with(kind), Arc::clone(&budget), encoders.clone(), Handle::current());
         let surroundings = Surroundings {
             budget: Arc::clone(&budget),
-            kafka: kafka.clone(),
-            partitions: partitions.clone(),
+            kafka,
+            partitions,
             shutdown: shutdown.clone(),
             grace: config.shutdown.grace.saturating_sub(LEAVING),
         };

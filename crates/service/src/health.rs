@@ -2,12 +2,18 @@
 //!
 //! *Readiness* is UP when every component is; *liveness* depends on no other system: it goes down only when this
 //! process cannot recover by itself. A component starts DOWN and is brought UP by whoever watches that dependency; a
-//! process that has none yet is only starting.
+//! process that has none yet is only starting. What was reported is true for a while: a component whose watcher has
+//! fallen silent is DOWN, whatever it said last.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use metrics::gauge;
 use serde::Serialize;
+
+use crate::clock::monotonic;
+use crate::metrics::COMPONENT_UP;
 
 /// The health of this process, cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -15,19 +21,41 @@ pub struct Health {
     state: Arc<Mutex<State>>,
 }
 
-/// One dependency of this process, such as `kafka`.
+/// One dependency of this process, such as `kafka`, or one of several watchers' share in it.
 #[derive(Debug, Clone)]
 pub struct Component {
     name: &'static str,
+    /// Empty where there is one watcher.
+    watcher: String,
     health: Health,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Why a component is down; `None` is up.
-    components: BTreeMap<&'static str, Option<String>>,
+    components: BTreeMap<&'static str, Watched>,
     broken: Option<String>,
     stopping: bool,
+}
+
+/// A component, as each of its watchers has reported it last.
+#[derive(Debug, Default)]
+struct Watched {
+    reports: BTreeMap<String, Reported>,
+    good_for: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Reported {
+    /// Why the component is down; `None` is up.
+    error: Option<String>,
+    at: Instant,
+    details: BTreeMap<&'static str, Detail>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Detail {
+    Number(u64),
+    Since(Instant),
 }
 
 /// What a probe is told.
@@ -43,29 +71,38 @@ pub struct Report {
 struct Body<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    components: BTreeMap<&'a str, Part<'a>>,
+    components: BTreeMap<&'a str, Part>,
     #[serde(skip_serializing_if = "<[&str]>::is_empty")]
     groups: &'static [&'static str],
 }
 
 #[derive(Serialize)]
-struct Part<'a> {
+struct Part {
     status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<Details<'a>>,
+    #[serde(skip_serializing_if = "Details::is_empty")]
+    details: Details,
 }
 
-#[derive(Serialize)]
-struct Details<'a> {
-    error: &'a str,
+#[derive(Default, Serialize)]
+struct Details {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(flatten)]
+    numbers: BTreeMap<&'static str, u64>,
 }
 
 impl Health {
     /// Adds the dependency `name`, DOWN until told otherwise.
     #[must_use]
     pub fn component(&self, name: &'static str) -> Component {
-        self.lock().components.entry(name).or_insert_with(|| Some("starting".to_owned()));
-        Component { name, health: self.clone() }
+        let component = Component { name, watcher: String::new(), health: self.clone() };
+        let mut state = self.lock();
+        let watched = state.components.entry(name).or_default();
+        if watched.reports.is_empty() {
+            watched.reports.insert(String::new(), Reported::down("starting"));
+        }
+        drop(state);
+        component
     }
 
     /// Liveness is lost for good: only a restart helps.
@@ -81,8 +118,7 @@ impl Health {
     /// `/actuator/health/liveness`.
     #[must_use]
     pub fn liveness(&self) -> Report {
-        let state = self.lock();
-        let part = Part::new(state.broken.as_deref(), "DOWN");
+        let part = Part::new(self.lock().broken.clone(), "DOWN");
         Body { status: part.status, components: BTreeMap::from([("livenessState", part)]), groups: &[] }
             .report()
     }
@@ -90,13 +126,21 @@ impl Health {
     /// `/actuator/health/readiness`.
     #[must_use]
     pub fn readiness(&self) -> Report {
-        self.lock().body(&[]).report()
+        self.lock().body(&[], monotonic()).report()
     }
 
     /// `/actuator/health`.
     #[must_use]
     pub fn overall(&self) -> Report {
-        self.lock().body(&["liveness", "readiness"]).report()
+        self.lock().body(&["liveness", "readiness"], monotonic()).report()
+    }
+
+    /// Shows each component as a metric, as it is now.
+    pub(crate) fn record(&self) {
+        let now = monotonic();
+        for (name, watched) in &self.lock().components {
+            gauge!(COMPONENT_UP.name, "component" => *name).set(f64::from(watched.error(now).is_none()));
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,45 +149,141 @@ impl Health {
 }
 
 impl Component {
+    /// What is reported from now on is true for `limit`: the component is DOWN where no report follows in that time.
+    #[must_use]
+    pub fn good_for(self, limit: Duration) -> Self {
+        self.health.lock().components.entry(self.name).or_default().good_for = Some(limit);
+        self
+    }
+
+    /// Shares the component among `watchers`: it is UP when every one of them says so. Until it has reported, each is
+    /// down for `reason`.
+    #[must_use]
+    pub fn split<'a>(self, watchers: impl IntoIterator<Item = &'a str>, reason: &str) -> Vec<Self> {
+        let mut state = self.health.lock();
+        let reports = &mut state.components.entry(self.name).or_default().reports;
+        reports.clear();
+        let watchers = watchers.into_iter().map(|watcher| {
+            reports.insert(watcher.to_owned(), Reported::down(reason));
+            Self { watcher: watcher.to_owned(), ..self.clone() }
+        });
+        watchers.collect()
+    }
+
     /// The dependency works.
     pub fn up(&self) {
-        self.set(None);
+        self.report(None);
     }
 
     /// The dependency does not work; `reason` says why, and what to do where that is known.
     pub fn down(&self, reason: impl Into<String>) {
-        self.set(Some(reason.into()));
+        self.report(Some(reason.into()));
     }
 
-    fn set(&self, error: Option<String>) {
-        let mut state = self.health.lock();
-        let before = state.components.insert(self.name, error);
-        let now = &state.components[self.name];
+    /// What was reported last is as true as it was.
+    pub fn confirm(&self) {
+        self.with(|report| report.at = monotonic());
+    }
+
+    /// Whether this watcher has reported it as up.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.with(|report| report.error.is_none())
+    }
+
+    /// Says a number about the component; those of several watchers add up.
+    pub fn detail(&self, name: &'static str, value: u64) {
+        self.with(|report| report.details.insert(name, Detail::Number(value)));
+    }
+
+    /// Says since when something is so: shown in seconds, of the watcher where it is the longest.
+    pub fn detail_since(&self, name: &'static str, since: Instant) {
+        self.with(|report| report.details.insert(name, Detail::Since(since)));
+    }
+
+    fn report(&self, error: Option<String>) {
+        let (before, now) = self.with(|report| {
+            report.at = monotonic();
+            (std::mem::replace(&mut report.error, error.clone()), error)
+        });
+        let (component, watcher) = (self.name, self.watcher.as_str());
         // Changes are logged here, once, and not by everyone who reports. To be down is news for one that was up only.
-        match (before.flatten(), now) {
-            (Some(_), None) => tracing::info!(component = self.name, "up"),
-            (None, Some(reason)) => tracing::warn!(component = self.name, reason = reason.as_str(), "down"),
-            (Some(before), Some(reason)) if before != *reason => {
-                tracing::info!(component = self.name, reason = reason.as_str(), "still down");
+        match (before, now) {
+            (Some(_), None) => tracing::info!(component, watcher, "up"),
+            (None, Some(reason)) => tracing::warn!(component, watcher, reason, "down"),
+            (Some(before), Some(reason)) if before != reason => {
+                tracing::info!(component, watcher, reason, "still down");
             }
             _ => {}
         }
     }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Reported) -> T) -> T {
+        let mut state = self.health.lock();
+        let reports = &mut state.components.entry(self.name).or_default().reports;
+        act(reports.entry(self.watcher.clone()).or_insert_with(|| Reported::down("starting")))
+    }
+}
+
+impl Reported {
+    fn down(reason: &str) -> Self {
+        Self { error: Some(reason.to_owned()), at: monotonic(), details: BTreeMap::new() }
+    }
+}
+
+impl Watched {
+    /// Why the component is down at `now`: each reason once, with the watchers that have it.
+    fn error(&self, now: Instant) -> Option<String> {
+        let mut watchers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (watcher, report) in &self.reports {
+            if let Some(reason) = report.error_at(now, self.good_for) {
+                watchers.entry(reason).or_default().push(watcher);
+            }
+        }
+        let parts = watchers.into_iter().map(|(reason, watchers)| match watchers.join(", ") {
+            names if names.is_empty() => reason,
+            names => format!("{reason} ({names})"),
+        });
+        let parts: Vec<_> = parts.collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    fn part(&self, now: Instant) -> Part {
+        let mut part = Part::new(self.error(now), "DOWN");
+        for (name, detail) in self.reports.values().flat_map(|report| &report.details) {
+            let number = part.details.numbers.entry(name).or_default();
+            match detail {
+                Detail::Number(value) => *number += value,
+                Detail::Since(since) => {
+                    *number = now.saturating_duration_since(*since).as_secs().max(*number)
+                }
+            }
+        }
+        part
+    }
+}
+
+impl Reported {
+    fn error_at(&self, now: Instant, good_for: Option<Duration>) -> Option<String> {
+        let age = now.saturating_duration_since(self.at);
+        if good_for.is_none_or(|limit| age <= limit) {
+            return self.error.clone();
+        }
+        let before = self.error.as_deref().unwrap_or("up");
+        Some(format!("nothing was heard for {} s; before that: {before}", age.as_secs()))
+    }
 }
 
 impl State {
-    fn body(&self, groups: &'static [&'static str]) -> Body<'_> {
-        let mut components: BTreeMap<&str, Part<'_>> = self
-            .components
-            .iter()
-            .map(|(name, error)| (*name, Part::new(error.as_deref(), "DOWN")))
-            .collect();
+    fn body(&self, groups: &'static [&'static str], now: Instant) -> Body<'_> {
+        let mut components: BTreeMap<&str, Part> =
+            self.components.iter().map(|(name, watched)| (*name, watched.part(now))).collect();
         if let Some(reason) = &self.broken {
-            components.insert("livenessState", Part::new(Some(reason), "DOWN"));
+            components.insert("livenessState", Part::new(Some(reason.clone()), "DOWN"));
         }
         let not_serving = match (self.stopping, self.components.is_empty()) {
-            (true, _) => Some("stopping"),
-            (false, true) => Some("starting"),
+            (true, _) => Some("stopping".to_owned()),
+            (false, true) => Some("starting".to_owned()),
             (false, false) => None,
         };
         components.insert("readinessState", Part::new(not_serving, "OUT_OF_SERVICE"));
@@ -155,12 +295,17 @@ impl State {
     }
 }
 
-impl<'a> Part<'a> {
-    fn new(error: Option<&'a str>, status: &'static str) -> Self {
-        match error {
-            None => Self { status: "UP", details: None },
-            Some(error) => Self { status, details: Some(Details { error }) },
-        }
+impl Details {
+    fn is_empty(&self) -> bool {
+        self.error.is_none() && self.numbers.is_empty()
+    }
+}
+
+impl Part {
+    /// Of `status` if there is an error, else UP.
+    fn new(error: Option<String>, status: &'static str) -> Self {
+        let status = if error.is_some() { status } else { "UP" };
+        Self { status, details: Details { error, ..Details::default() } }
     }
 }
 
@@ -214,4 +359,50 @@ mod tests {
         health.broken("another");
         assert!(health.liveness().json.contains("fenced") && !health.liveness().up && !health.readiness().up);
     }
+
+    #[test]
+    fn a_component_is_up_once_every_watcher_says_so_and_each_reason_is_told_once() {
+        let health = Health::default();
+        let writers = health.component("kafka").split(["raw", "late"], "not joined");
+        assert!(health.readiness().json.contains("not joined (late, raw)"), "{}", health.readiness().json);
+        writers[0].up();
+        assert!(!health.readiness().up && writers[0].is_up());
+        writers[1].up();
+        assert!(health.readiness().up);
+        writers[0].down("no broker answers");
+        assert!(health.readiness().json.contains("no broker answers (raw)"));
+    }
+
+    #[test]
+    fn a_report_is_true_for_a_while() {
+        let health = Health::default();
+        let [first, second] = &health.component("kafka").good_for(LIMIT).split(["1", "2"], "")[..] else {
+            unreachable!("two watchers")
+        };
+        let at = |after: Duration| health.lock().body(&[], monotonic() + after).report();
+        first.up();
+        second.up();
+        assert!(at(Duration::ZERO).up);
+        let stale = at(2 * LIMIT).json;
+        assert!(stale.contains("nothing was heard for 60 s; before that: up (1, 2)"), "{stale}");
+        second.down("no broker answers");
+        assert!(at(2 * LIMIT).json.contains("before that: no broker answers (2)"));
+        assert!(health.liveness().up, "a stale check is nothing that a restart would mend for sure");
+    }
+
+    #[test]
+    fn numbers_of_watchers_add_up_and_the_longest_time_counts() {
+        let health = Health::default();
+        let now = monotonic();
+        for (thread, seconds) in health.component("aggregation").split(["0", "1"], "").iter().zip([9, 5]) {
+            thread.up();
+            thread.detail("lag", 21);
+            thread.detail_since("secondsSinceFlush", now + LIMIT - Duration::from_secs(seconds));
+        }
+        let json = health.lock().body(&[], now + LIMIT).report().json;
+        let expected = r#""aggregation":{"status":"UP","details":{"lag":42,"secondsSinceFlush":9}}"#;
+        assert!(json.contains(expected), "{json}");
+    }
+
+    const LIMIT: Duration = Duration::from_secs(30);
 }

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! main -> program -> config -> telemetry -> management (health, metrics) -> the service's own run(Process)
+//!                                               `-> cloudwatch, if enabled
 //!                                                                             |        until it ends, or
 //!                                                                             |        SIGTERM + grace time
 //!                                                      kafka clients, backoff, clock
 //! ```
 
+pub mod aws;
 pub mod backoff;
 pub mod clock;
+mod cloudwatch;
 pub mod config;
 pub mod health;
 pub mod kafka;
@@ -18,6 +21,7 @@ mod program;
 pub mod shutdown;
 mod telemetry;
 
+pub use cloudwatch::View;
 pub use config::Config;
 pub use health::{Component, Health};
 pub use program::{Process, Program, exit, main, resolve};

@@ -60,10 +60,16 @@ impl Management {
             "/metrics" | "/actuator/prometheus" => Some(Answer {
                 status: 200,
                 content_type: "text/plain; version=0.0.4; charset=utf-8",
-                body: self.metrics.render(),
+                body: self.metrics(),
             }),
             _ => None,
         }
+    }
+
+    /// What `/metrics` shows.
+    pub(crate) fn metrics(&self) -> String {
+        self.health.record();
+        self.metrics.render()
     }
 
     fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {

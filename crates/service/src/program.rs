@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::cloudwatch::{CloudWatch, View};
 use crate::config::Config;
 use crate::health::Health;
 use crate::management::{self, Management};
-use crate::metrics::Metrics;
+use crate::metrics::{Metric, Metrics};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
@@ -52,6 +53,10 @@ pub struct Program {
     pub has_api: bool,
     /// What else its configuration must fulfil: `Err` says what is wrong and how to mend it.
     pub check: fn(&Config) -> Result<(), String>,
+    /// The metrics that it has beside those of every process.
+    pub metrics: &'static [Metric],
+    /// Parts of them that CloudWatch shows by themselves.
+    pub views: &'static [View],
     /// Further switches: name without dashes, and what it does.
     pub switches: &'static [(&'static str, &'static str)],
 }
@@ -129,6 +134,7 @@ where
     };
     tokio::spawn(metrics.clone().keep_up());
     let (health, shutdown) = (Health::default(), Shutdown::new());
+    crate::metrics::describe(program.metrics);
     let management = Management::new(health.clone(), metrics);
     let server_port = (!program.has_api).then_some(config.server.port);
     for port in [server_port, config.server.management_port].into_iter().flatten() {
@@ -138,6 +144,7 @@ where
         }
     }
     tokio::spawn(shutdown.clone().on_signals());
+    let cloudwatch = CloudWatch::start(&config, program.name, program.views, management.clone()).await;
     tracing::info!(
         service = program.name,
         version = program.version,
@@ -155,22 +162,24 @@ where
         health.stopping();
         timeout(grace).await;
     };
-    tokio::select! {
+    let code = tokio::select! {
         result = run(process) => match result {
             Ok(()) => {
                 tracing::info!("stopped");
-                exit::GOOD.into()
+                exit::GOOD
             }
             Err(error) => {
                 tracing::error!(error = chain(error.into().as_ref()), "failed");
-                exit::FAILED.into()
+                exit::FAILED
             }
         },
         () = overdue => {
             tracing::error!(?grace, "not finished within the grace time: leaving");
-            exit::FAILED.into()
+            exit::FAILED
         }
-    }
+    };
+    cloudwatch.stop().await;
+    code.into()
 }
 
 fn command(program: Program) -> Command {

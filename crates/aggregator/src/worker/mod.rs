@@ -9,13 +9,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use service::kafka::records::{Flow, PartitionError};
 use service::{Config, Shutdown, clock};
 
+use crate::ThreadHealth;
 use crate::error::Error;
 use crate::group::Group;
-use crate::health::ThreadHealth;
 use crate::metrics::Metrics;
 use crate::partitions::{Partitions, Read, Relieved};
 use crate::transaction::{Outcome, Transactions};
-use crate::windows::Limits;
+use crate::windows::{Limits, PartitionWindows};
 
 /// How long a poll waits for a record, and so how late a thread may learn of anything else.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
@@ -55,10 +55,11 @@ impl Worker {
         metrics: Metrics,
         shutdown: &Shutdown,
     ) -> Result<(), Error> {
-        let Some(transactions) = Transactions::start(config, id, health.clone(), shutdown)? else {
+        let Some(transactions) = Transactions::start(config, id, health.kafka.clone(), shutdown)? else {
             return Ok(());
         };
-        health.down("joining the group");
+        health.kafka.down("joining the group");
+        health.aggregation.detail_since("secondsSinceFlush", clock::monotonic());
         let window = &config.pipeline.window;
         let limits = Limits {
             grace: window.grace,
@@ -170,16 +171,16 @@ impl Worker {
             return Err(Error::Consumer(error.clone()));
         }
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AllBrokersDown) => self.health.down("no broker can be reached"),
+            Some(RDKafkaErrorCode::AllBrokersDown) => self.health.kafka.down("no broker can be reached"),
             Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                self.health.down(format!("there is no topic {} any more", self.group.topic()));
+                self.health.kafka.down(format!("there is no topic {} any more", self.group.topic()));
             }
             Some(
                 RDKafkaErrorCode::Authentication
                 | RDKafkaErrorCode::SaslAuthenticationFailed
                 | RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::GroupAuthorizationFailed,
-            ) => self.health.down(error.to_string()),
+            ) => self.health.kafka.down(error.to_string()),
             _ => tracing::debug!(%error, "the consumer"),
         }
         Ok(())
@@ -196,7 +197,7 @@ impl Worker {
         self.mind_open_windows(round)?;
         if round || self.partitions.is_full() {
             self.flush()?;
-            self.metrics.record_look(&self.partitions, |partition| self.group.last_known_end(partition));
+            self.metrics.record_look(&self.partitions, self.lag());
         }
         if round {
             // A fetch that stopped and started again may have led a partition's records back to the group's own queue.
@@ -253,13 +254,14 @@ impl Worker {
             Outcome::Committed => {
                 self.aborts_in_a_row = 0;
                 self.metrics.record_flush(&parts, started.elapsed());
+                self.health.aggregation.detail_since("secondsSinceFlush", clock::monotonic());
             }
             Outcome::Aborted(error) => {
                 tracing::warn!(%error, "transaction aborted: restoring from what is committed");
                 self.metrics.record_abort();
                 self.aborts_in_a_row += 1;
                 if self.aborts_in_a_row >= TOO_MANY_ABORTS {
-                    self.health.down(format!("no transaction can be committed: {error}"));
+                    self.health.aggregation.down(format!("no transaction can be committed: {error}"));
                 }
                 self.forgotten.extend(self.partitions.forget_all());
             }
@@ -286,22 +288,37 @@ impl Worker {
         }
     }
 
+    /// Offsets still to be read.
+    fn lag(&self) -> u64 {
+        let of = |(partition, windows): (i32, &PartitionWindows)| {
+            let left = self.group.last_known_end(partition)? - windows.position();
+            u64::try_from(left).ok()
+        };
+        self.partitions.by_number().filter_map(of).sum()
+    }
+
     fn look_after_health(&self) {
         let has_joined = self.group.has_joined();
-        if self.health.is_up() && has_joined {
-            return;
+        self.tell_of_aggregation(has_joined);
+        if self.health.kafka.is_up() && has_joined {
+            return self.health.kafka.confirm();
         }
         // Asked out of the group, too: a consumer that has lost its cluster gets back by being asked for it.
         let is_there = self.group.topic_is_there();
         // With the broker's own assignment, a member without partitions gets no event that says it has joined.
         if has_joined && is_there && self.forgotten.is_empty() && self.group.next_rebalance().is_none() {
-            self.tell_up();
+            self.health.kafka.up();
         }
     }
 
-    fn tell_up(&self) {
-        if self.aborts_in_a_row < TOO_MANY_ABORTS {
-            self.health.up();
+    fn tell_of_aggregation(&self, has_joined: bool) {
+        let aggregation = &self.health.aggregation;
+        aggregation.detail("assignedPartitions", self.partitions.numbers().count() as u64);
+        aggregation.detail("lag", self.lag());
+        match (has_joined, self.aborts_in_a_row) {
+            (false, _) => aggregation.down("joining the group"),
+            (true, ..TOO_MANY_ABORTS) => aggregation.up(),
+            (true, _) => aggregation.confirm(),
         }
     }
 }

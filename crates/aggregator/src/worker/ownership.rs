@@ -40,7 +40,8 @@ impl Worker {
             self.forgotten.remove(partition);
         }
         tracing::info!(?partitions, "assigned");
-        self.tell_up();
+        self.health.kafka.up();
+        self.tell_of_aggregation(self.group.has_joined());
         self.flush()?;
         Ok(true)
     }
@@ -94,7 +95,7 @@ impl Worker {
         let restored = match restore(&self.group, partitions, self.limits) {
             Ok(restored) => restored,
             Err(Error::Consumer(error)) if Disposition::of(&error) != Disposition::Fatal => {
-                self.health.down(format!("cannot read committed offsets: {error}"));
+                self.health.kafka.down(format!("cannot read committed offsets: {error}"));
                 return Ok(None);
             }
             Err(error) => return Err(error),

@@ -17,7 +17,10 @@ impl Writer {
             (false, false) => Some("has not joined its group yet"),
             (false, true) => None,
         };
-        self.surroundings.kafka.set(self.kind, kafka.map(str::to_owned));
+        match kafka {
+            None => self.surroundings.kafka.up(),
+            Some(reason) => self.surroundings.kafka.down(reason),
+        }
         let (failed, positions) = (self.consumer.failed_commits(), self.consumer.positions());
         for (number, assigned) in &mut self.assigned {
             if failed.contains(number) {
@@ -46,7 +49,15 @@ impl Writer {
                 .map_or(Duration::ZERO, |oldest| now - oldest),
         };
         metrics::show(self.kind, holding);
-        self.surroundings.partitions.set(self.kind, (!stuck.is_empty()).then(|| stuck.join("; ")));
+        let health = &self.surroundings.partitions;
+        if stuck.is_empty() {
+            health.up()
+        } else {
+            health.down(stuck.join("; "))
+        }
+        health.detail("assigned", self.assigned.len() as u64);
+        health.detail("lag", holding.lag);
+        health.detail("paused", holding.paused as u64);
     }
 
     /// How far the log reaches beyond what is in S3. A partition that has not been read yet tells nothing.

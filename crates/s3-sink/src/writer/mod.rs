@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
-use service::{Shutdown, clock};
+use service::{Component, Shutdown, clock};
 
 use crate::Kind;
 use crate::action::{Action, Cause};
@@ -24,7 +24,6 @@ use crate::metrics;
 use crate::planner::{Cuts, Partition};
 use crate::protocol::Outcome;
 use crate::range::Source;
-use crate::shared_health::SharedHealth;
 use crate::tasks::{Answer, Tasks, What};
 
 /// The longest that a poll waits: answers of S3 are looked at in between.
@@ -39,8 +38,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What a writer needs of the process.
 pub(crate) struct Surroundings {
     pub(crate) budget: Arc<Budget>,
-    pub(crate) kafka: SharedHealth,
-    pub(crate) partitions: SharedHealth,
+    /// This writer's share in the health of each.
+    pub(crate) kafka: Component,
+    pub(crate) partitions: Component,
     pub(crate) shutdown: Shutdown,
     pub(crate) grace: Duration,
 }

@@ -59,22 +59,6 @@ impl Keys {
         T::parse(default).unwrap_or_else(|detail| unreachable!("the default of {key} is wrong: {detail}"))
     }
 
-    /// As [`Keys::read`], for what a later version brings: setting it to anything but its default is a mistake, for
-    /// a setting that is silently ignored is worse than none.
-    pub(super) fn read_not_yet<T: Setting>(
-        &mut self,
-        key: &'static str,
-        default: &'static str,
-        doc: &'static str,
-    ) -> T {
-        if let Some((text, origin)) = self.layers.values.get(key).filter(|(text, _)| text != default) {
-            let (text, origin) = (text.clone(), origin.clone());
-            self.mistake(key, Some(origin), &format!("{text:?}: not supported by this version yet"));
-            self.layers.values.remove(key);
-        }
-        self.read(key, default, doc)
-    }
-
     /// librdkafka's own properties. Those that carry a guarantee are ours.
     pub(super) fn properties(&mut self, ours: &[&str]) -> BTreeMap<String, String> {
         let mut properties = BTreeMap::new();

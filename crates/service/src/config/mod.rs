@@ -181,12 +181,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_yet_is_refused_rather_than_ignored() {
-        let error = load("", &[("PAGEVIEW_METRICS__CLOUDWATCH__ENABLED", "true")]).unwrap_err().to_string();
-        assert!(error.contains("metrics.cloudwatch.enabled") && error.contains("not supported"), "{error}");
-    }
-
-    #[test]
     fn passphrases_are_secrets_too() {
         let variables =
             [("PAGEVIEW_KAFKA__PROPERTIES__SASL_OAUTHBEARER_ASSERTION_PRIVATE_KEY_PASSPHRASE", "hunter2")];
@@ -198,7 +192,8 @@ mod tests {
     fn what_cannot_work_is_refused() {
         let toml = "[shutdown]\ndrain_delay = '20s'\n[ingest]\nmax_in_flight_bytes = '1MiB'\n\
                     tls_cert = 'cert.pem'\ncors_origins = '*,https://a.example'\n\
-                    [aws.s3]\nbucket_name = 'Bad_Bucket!'\nendpoint_override = 'localhost:4566'";
+                    [aws.s3]\nbucket_name = 'Bad_Bucket!'\nendpoint_override = 'localhost:4566'\n\
+                    [metrics.cloudwatch]\nnamespace = 'AWS/S3'\nstep = '100ms'\nendpoint_override = 'localhost'";
         let text = load(toml, &[]).unwrap_err().to_string();
         for key in [
             "shutdown.drain_delay",
@@ -207,6 +202,9 @@ mod tests {
             "ingest.cors_origins",
             "aws.s3.bucket_name",
             "aws.s3.endpoint_override",
+            "metrics.cloudwatch.namespace",
+            "metrics.cloudwatch.step",
+            "metrics.cloudwatch.endpoint_override",
         ] {
             assert!(text.contains(key), "{key}: {text}");
         }
@@ -215,7 +213,7 @@ mod tests {
     /// `UPDATE_DOCS=1 make test` writes the page anew.
     #[test]
     fn the_configuration_page_lists_every_key() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/config.md");
         let rows = reference().into_iter().map(|Reference { key, default, doc }| {
             let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
             format!("| `{key}` | {default} | {doc} |\n")
@@ -225,7 +223,7 @@ mod tests {
             std::fs::write(&path, &page).unwrap();
         }
         let written = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(written, page, "docs/configuration.md is stale: run with UPDATE_DOCS=1");
+        assert_eq!(written, page, "docs/reference/config.md is stale: run with UPDATE_DOCS=1");
     }
 
     const PAGE_HEAD: &str = "\

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::keys::Keys;
-use super::schema::{Config, Sink};
+use super::schema::{CloudWatch, Config, Sink};
 use super::setting::{Bytes, Format, Origin};
 
 /// The least that one full batch needs in flight.
@@ -80,10 +80,26 @@ pub(super) fn check(keys: &mut Keys, config: &Config) {
         "aws.s3.bucket_name",
         "must be 3 to 63 lower-case letters, digits, dots and hyphens",
     );
+    let CloudWatch { namespace, step, endpoint_override, .. } = &config.cloudwatch;
+    keys.require(
+        is_namespace(namespace),
+        "metrics.cloudwatch.namespace",
+        "must be 1 to 255 letters, digits and .-_/#, and not begin with AWS/",
+    );
+    keys.require(
+        *step >= Duration::from_secs(1),
+        "metrics.cloudwatch.step",
+        "must be at least 1s: CloudWatch knows nothing shorter",
+    );
     let is_url = |text: &String| text.starts_with("http://") || text.starts_with("https://");
     keys.require(
         config.aws.endpoint_override.as_ref().is_none_or(is_url),
         "aws.s3.endpoint_override",
+        "must be a URL, such as http://localhost:4566",
+    );
+    keys.require(
+        endpoint_override.as_ref().is_none_or(is_url),
+        "metrics.cloudwatch.endpoint_override",
         "must be a URL, such as http://localhost:4566",
     );
 }
@@ -117,6 +133,12 @@ fn check_sink(keys: &mut Keys, sink: &Sink) {
         "sink.sse",
         "must be AES256, aws:kms or aws:kms:dsse",
     );
+}
+
+/// `Namespace` of PutMetricData (CloudWatch API reference).
+fn is_namespace(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#".contains(&byte);
+    (1..=255).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with("AWS/")
 }
 
 /// The rules for general purpose buckets (Amazon S3 User Guide), as far as they are about characters.

@@ -187,6 +187,8 @@ pub struct CloudWatch {
     pub namespace: String,
     /// How often.
     pub step: Duration,
+    /// Another endpoint than AWS's.
+    pub endpoint_override: Option<String>,
 }
 
 /// Properties of librdkafka that exactly-once, or a bound on memory, rests on.
@@ -297,13 +299,14 @@ fn declare(keys: &mut Keys, default_port: u16) -> Config {
             ),
         },
         cloudwatch: CloudWatch {
-            enabled: keys.read_not_yet("metrics.cloudwatch.enabled", "false", "Send metrics to CloudWatch"),
-            namespace: keys.read_not_yet(
-                "metrics.cloudwatch.namespace",
-                "PageviewPipeline",
-                "Their namespace",
+            enabled: keys.read("metrics.cloudwatch.enabled", "false", "Send metrics to CloudWatch"),
+            namespace: keys.read("metrics.cloudwatch.namespace", "PageviewPipeline", "Their namespace"),
+            step: keys.read("metrics.cloudwatch.step", "60s", "How often they are sent"),
+            endpoint_override: keys.read(
+                "metrics.cloudwatch.endpoint_override",
+                "",
+                "URL of a CloudWatch emulator; empty: that of aws.s3.endpoint_override, or else AWS itself",
             ),
-            step: keys.read_not_yet("metrics.cloudwatch.step", "60s", "How often they are sent"),
         },
         effective: Vec::new(),
     }

@@ -1,11 +1,14 @@
 //! Metrics of the process, rendered in Prometheus' text format.
 //!
-//! Each service names its own metrics in its `metrics.rs`, through the macros of crate `metrics`; this is the
-//! recorder behind them, and what is true of any process.
+//! Each service lists its own in its `metrics.rs`, and records through the macros of crate `metrics`; this is the recorder
+//! behind them, and what is true of any process.
+
+mod metric;
+pub mod text;
 
 use std::time::Duration;
 
-use metrics::{describe_counter, describe_gauge, gauge};
+use metrics::gauge;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Upper bounds in seconds of every histogram whose name ends in `_seconds`: half a millisecond to a minute.
@@ -19,9 +22,38 @@ const ROWS: [f64; 10] =
 /// Between two sweeps of what histograms have gathered: 16 bytes a sample until then.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-const BUILD_INFO: &str = "pageview_build_info";
-const CPU_SECONDS: &str = "process_cpu_seconds_total";
-const RESIDENT_BYTES: &str = "process_resident_memory_bytes";
+const BUILD_INFO: Metric = Metric::gauge(
+    "pageview_build_info",
+    &["service", "version"],
+    "Always 1; its labels name the service and its version",
+);
+const CPU_SECONDS: Metric = Metric::gauge(
+    "process_cpu_seconds_total",
+    &[],
+    "CPU time used by this process, user and system, in seconds: it only grows",
+);
+const RESIDENT_BYTES: Metric =
+    Metric::gauge("process_resident_memory_bytes", &[], "Memory of this process that is in RAM, in bytes");
+pub(crate) const COMPONENT_UP: Metric = Metric::gauge(
+    "health_component_up",
+    &["component"],
+    "Whether a component of /actuator/health is UP: 1 or 0",
+);
+pub(crate) const CLOUDWATCH_DATA: Metric = Metric::counter(
+    "cloudwatch_data_total",
+    &["outcome"],
+    "Data points for CloudWatch: sent, or dropped because it had taken none for too long",
+);
+
+/// What every process has.
+pub const METRICS: [Metric; 5] = [BUILD_INFO, CPU_SECONDS, RESIDENT_BYTES, COMPONENT_UP, CLOUDWATCH_DATA];
+
+pub use metric::{Kind, Metric};
+
+/// Tells the recorder what `metrics` are, once at the start.
+pub fn describe(metrics: &[Metric]) {
+    metrics.iter().for_each(Metric::describe);
+}
 
 /// Reads what was recorded.
 #[derive(Clone)]
@@ -36,10 +68,8 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
             .set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), &ROWS)?
             .install_recorder()?;
-        describe_gauge!(BUILD_INFO, "Always 1; its labels name the service and its version");
-        describe_counter!(CPU_SECONDS, "CPU time used by this process, user and system, in seconds");
-        describe_gauge!(RESIDENT_BYTES, "Memory of this process that is in RAM, in bytes");
-        gauge!(BUILD_INFO, "service" => service, "version" => version).set(1.0);
+        describe(&METRICS);
+        gauge!(BUILD_INFO.name, "service" => service, "version" => version).set(1.0);
         Ok(Self { recorder })
     }
 
@@ -47,10 +77,10 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         if let Some(bytes) = resident_bytes() {
-            gauge!(RESIDENT_BYTES).set(bytes as f64);
+            gauge!(RESIDENT_BYTES.name).set(bytes as f64);
         }
         if let Some(seconds) = cpu_seconds() {
-            gauge!(CPU_SECONDS).set(seconds);
+            gauge!(CPU_SECONDS.name).set(seconds);
         }
         self.recorder.render()
     }

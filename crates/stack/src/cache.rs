@@ -24,6 +24,8 @@ const JACKSON: &str = "2.21.2";
 /// The AWS SDK of the Java program that the sink is measured against.
 const AWS_SDK: &str = "2.57.8";
 const MINISTACK: &str = "1.5.33";
+/// Without it MiniStack takes what the SDK sends to CloudWatch, and keeps nothing of it.
+const CBOR: &str = "cbor2==5.9.0";
 /// The fuzzer that reads OpenAPI, for a test.
 const SCHEMATHESIS: &str = "4.32.5";
 /// 55 MB of jars or 90 MB of wheels over a slow line.
@@ -129,7 +131,7 @@ impl Cache {
         journal: &Journal,
     ) -> Result<PathBuf> {
         let purpose = "MiniStack (S3) runs on it";
-        self.python("ministack", MINISTACK, purpose, launcher, home, journal).await
+        self.python("ministack", MINISTACK, Some(CBOR), purpose, launcher, home, journal).await
     }
 
     /// A Python environment with the fuzzer that reads OpenAPI: its interpreter.
@@ -140,21 +142,22 @@ impl Cache {
         journal: &Journal,
     ) -> Result<PathBuf> {
         let purpose = "Schemathesis, which a test needs, runs on it";
-        self.python("schemathesis", SCHEMATHESIS, purpose, launcher, home, journal).await
+        self.python("schemathesis", SCHEMATHESIS, None, purpose, launcher, home, journal).await
     }
 
-    /// A Python environment with this package from PyPI: its interpreter.
+    /// A Python environment with this package from PyPI, and one that it does not ask for: its interpreter.
     async fn python(
         &self,
         package: &str,
         version: &str,
+        beside: Option<&str>,
         purpose: &'static str,
         launcher: &Launcher,
         home: &Home,
         journal: &Journal,
     ) -> Result<PathBuf> {
         let entry = Entry {
-            folder: self.root.join(format!("{package}-{version}")),
+            folder: self.root.join([&[package, version][..], beside.as_slice()].concat().join("-")),
             proof: "bin/python".into(),
             title: format!("fetch {package} {version}"),
         };
@@ -167,7 +170,7 @@ impl Cache {
             Tool { what, log: &log, limit: FETCH_LIMIT }.run(command, |_| ()).await?;
             let mut command = launcher.command(folder.join("bin/python"));
             command.args(["-m", "pip", "install", "--progress-bar", "off", "--no-input"]);
-            command.arg(format!("{package}=={version}"));
+            command.arg(format!("{package}=={version}")).args(beside);
             let what = &format!("fetching {package} with pip");
             let tool = Tool { what, log: &log, limit: FETCH_LIMIT };
             tool.run(command, |line| step.progress(line)).await

@@ -51,6 +51,16 @@ impl Proxy {
     /// # Errors
     /// When there is no port for it.
     pub async fn before(stack: &Stack, seed: u64) -> Result<Self> {
+        let proxy = Self::beside(stack, seed).await?;
+        stack.set_env(Service::S3Sink, ENDPOINT, &proxy.url);
+        Ok(proxy)
+    }
+
+    /// Leads to the AWS emulator of `stack`, for whoever is sent here.
+    ///
+    /// # Errors
+    /// When there is no port for it.
+    pub async fn beside(stack: &Stack, seed: u64) -> Result<Self> {
         let endpoint = stack.s3_endpoint();
         let upstream = endpoint.strip_prefix("http://").context("an endpoint that is not http")?.to_owned();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -61,7 +71,6 @@ impl Proxy {
             away: watch::Sender::new(false),
         });
         let serving = tokio::spawn(serve::serve(listener, Arc::clone(&shared)));
-        stack.set_env(Service::S3Sink, ENDPOINT, &url);
         Ok(Self { url, shared, serving })
     }
 

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::View;
 use super::spread::spread;
+use crate::metrics::cloudwatch_name;
 use crate::metrics::text::{Sample, samples, types};
 
 /// The label that becomes a dimension.
@@ -100,7 +101,7 @@ impl Export {
     fn names(&self, metric: &str, sample: &Sample<'_>) -> Vec<String> {
         let mut views = self.views.iter().filter(|view| view.metric == metric).peekable();
         if views.peek().is_none() {
-            return vec![name(metric)];
+            return vec![cloudwatch_name(metric)];
         }
         views.filter(|view| view.shows(sample)).map(|view| view.name.to_owned()).collect()
     }
@@ -121,11 +122,6 @@ fn split<'a>(name: &'a str, kinds: &HashMap<&str, &str>) -> (&'a str, &'a str) {
         Some((metric, part)) if kinds.get(metric) == Some(&"histogram") => (metric, part),
         _ => (name, ""),
     }
-}
-
-fn name(metric: &str) -> String {
-    let metric = metric.strip_suffix("_total").unwrap_or(metric);
-    metric.strip_suffix("_seconds").unwrap_or(metric).replace('_', ".")
 }
 
 fn add(buckets: &mut Vec<(f64, f64)>, sample: &Sample<'_>, growth: f64) {

@@ -15,6 +15,13 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+/// What a metric is called in CloudWatch, as Micrometer would: `s3.writes` is `s3_writes_total`. The unit is beside it there.
+#[must_use]
+pub fn cloudwatch_name(metric: &str) -> String {
+    let metric = metric.strip_suffix("_total").unwrap_or(metric);
+    metric.strip_suffix("_seconds").unwrap_or(metric).replace('_', ".")
+}
+
 /// Kinds of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

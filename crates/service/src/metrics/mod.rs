@@ -48,7 +48,7 @@ pub(crate) const CLOUDWATCH_DATA: Metric = Metric::counter(
 /// What every process has.
 pub const METRICS: [Metric; 5] = [BUILD_INFO, CPU_SECONDS, RESIDENT_BYTES, COMPONENT_UP, CLOUDWATCH_DATA];
 
-pub use metric::{Kind, Metric};
+pub use metric::{Kind, Metric, cloudwatch_name};
 
 /// Tells the recorder what `metrics` are, once at the start.
 pub fn describe(metrics: &[Metric]) {

@@ -1,0 +1,178 @@
+//! CloudWatch has what `/metrics` shows, and what it does not take hurts nobody.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{Load, Proxy, audit, eventually, options};
+use serde_json::{Value, json};
+use service::clock;
+use service::metrics::text::{self, Sample};
+use service::metrics::{Kind, Metric, cloudwatch_name};
+use stack::{Service, Stack};
+
+use crate::reference;
+
+const NAMESPACE: &str = "PageviewPipeline";
+const PREFIX: &str = "PAGEVIEW_METRICS__CLOUDWATCH__";
+const WITHIN: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn cloudwatch_gets_what_metrics_shows_also_after_it_was_away() -> Result<()> {
+    let mut options = options("cloudwatch")?;
+    options.replicas.clear();
+    let mut stack = Stack::start(options).await?;
+    let proxy = Proxy::beside(&stack, 1).await?;
+    proxy.set_away(true);
+    for service in Service::ALL {
+        for (key, value) in [("ENABLED", "true"), ("STEP", "2s"), ("ENDPOINT_OVERRIDE", proxy.url())] {
+            stack.set_env(service, &format!("{PREFIX}{key}"), value);
+        }
+        stack.scale(service, 1).await?;
+    }
+
+    let load = ["--rate", "2000", "--duration", "5s", "--batch", "50", "--history", "20m", "--late", "5"];
+    let report = Load::start(&stack, "cloudwatch", &load).await?.end().await?;
+    audit(&stack, report.receipts()).await?;
+    stack.wait_ready().await?;
+    for service in Service::ALL {
+        let shown = Shown::by(&stack, service).await?;
+        shown.is_documented(service)?;
+        ensure!(shown.sum("cloudwatch_data_total", |_| true) == 0.0, "something was sent");
+    }
+
+    proxy.set_away(false);
+    for service in Service::ALL {
+        eventually("CloudWatch has what /metrics shows", WITHIN, async || {
+            Ok(Some(Shown::by(&stack, service).await?.is_in_cloudwatch(&stack, service).await?))
+        })
+        .await?;
+    }
+    // As the Java system called them.
+    let raw = Some("raw");
+    for (name, service, writer) in [
+        ("pageviews.produced", Service::IngestApi, None),
+        ("s3.writes", Service::S3Sink, raw),
+        ("s3.write.duration", Service::S3Sink, raw),
+    ] {
+        ensure!(Statistics::of(&stack, name, service, writer).await?.sum > 0.0, "{name}");
+    }
+    let errors = Statistics::of(&stack, "s3.errors", Service::S3Sink, raw).await?;
+    ensure!(errors.sum == 0.0 && errors.count > 0.0, "no error is sent as zero");
+    stack.stop().await?;
+    Ok(())
+}
+
+/// What `/metrics` of a process shows.
+struct Shown(String);
+
+impl Shown {
+    async fn by(stack: &Stack, service: Service) -> Result<Self> {
+        let url = format!("{}/metrics", stack.management_url(service, 1));
+        Ok(Self(reqwest::get(url).await?.error_for_status()?.text().await?))
+    }
+
+    fn sum(&self, name: &str, of: impl Fn(&Sample<'_>) -> bool) -> f64 {
+        text::samples(&self.0)
+            .filter(|sample| sample.name == name && of(sample))
+            .map(|sample| sample.value)
+            .sum()
+    }
+
+    /// Everything that is shown is in the reference, with these labels and no others.
+    fn is_documented(&self, service: Service) -> Result<()> {
+        let known: BTreeMap<_, _> = metrics(service).map(|metric| (metric.name, metric.labels)).collect();
+        for sample in text::samples(&self.0) {
+            let stem = ["_bucket", "_sum", "_count"].iter().find_map(|part| sample.name.strip_suffix(part));
+            let labels = stem.and_then(|stem| known.get(stem)).or_else(|| known.get(sample.name));
+            let labels =
+                labels.with_context(|| format!("{service} shows {}, and no list has it", sample.series))?;
+            let shown = sample.labels.iter().map(|(name, _)| *name).filter(|name| *name != "le");
+            ensure!(shown.eq(labels.iter().copied()), "{service} shows {}: {labels:?}", sample.series);
+        }
+        Ok(())
+    }
+
+    /// Every counter and histogram, now that nothing comes any more.
+    async fn is_in_cloudwatch(&self, stack: &Stack, service: Service) -> Result<()> {
+        for metric in metrics(service).filter(|metric| !is_moving(metric)) {
+            let writers: Vec<Option<&str>> = match metric.labels.contains(&"writer") {
+                true => vec![Some("raw"), Some("aggregates"), Some("late"), Some("dead_letters")],
+                false => vec![None],
+            };
+            for writer in writers {
+                let has = Statistics::of(stack, &cloudwatch_name(metric.name), service, writer).await?;
+                let sum = |name: &str| self.sum(name, |sample| sample.label("writer") == writer);
+                let (shown, got) = match metric.kind {
+                    Kind::Counter => (sum(metric.name), has.sum),
+                    Kind::Gauge => continue,
+                    Kind::Histogram => {
+                        let count = sum(&format!("{}_count", metric.name));
+                        ensure!(
+                            count == has.count,
+                            "{} came {} times, shown {count}",
+                            metric.name,
+                            has.count
+                        );
+                        (sum(&format!("{}_sum", metric.name)), has.sum)
+                    }
+                };
+                let name = metric.name;
+                ensure!((shown - got).abs() <= 1e-6 * shown.abs(), "{name} {writer:?}: {shown}, got {got}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Those of a service, and those of every process.
+fn metrics(service: Service) -> impl Iterator<Item = &'static Metric> {
+    let of = move |(name, metrics): (&str, &'static [Metric])| {
+        let has = name == service.name() || name == "every service";
+        has.then_some(metrics).into_iter().flatten()
+    };
+    reference::all().into_iter().flat_map(of)
+}
+
+/// What grows while it is looked at, or is shown in part only.
+fn is_moving(metric: &Metric) -> bool {
+    metric.name.starts_with("http_request") || metric.name == "cloudwatch_data_total"
+}
+
+/// What CloudWatch has of a metric.
+#[derive(Debug, Default)]
+struct Statistics {
+    sum: f64,
+    count: f64,
+}
+
+impl Statistics {
+    /// GetMetricStatistics, over the last day.
+    async fn of(stack: &Stack, name: &str, service: Service, writer: Option<&str>) -> Result<Self> {
+        let now = clock::now().to_seconds().0;
+        let mut dimensions = vec![json!({"Name": "service", "Value": service.name()})];
+        dimensions.extend(writer.map(|writer| json!({"Name": "writer", "Value": writer})));
+        let question = json!({
+            "Namespace": NAMESPACE, "MetricName": name, "Dimensions": dimensions, "Period": 60,
+            "StartTime": now - 86_400, "EndTime": now + 60, "Statistics": ["Sum", "SampleCount"],
+        });
+        let answer: Value = reqwest::Client::new()
+            .post(stack.s3_endpoint())
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", "GraniteServiceVersion20100801.GetMetricStatistics")
+            // Any signature will do, but the region that is signed for is the one that is asked.
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-2/monitoring/aws4_request",
+            )
+            .body(question.to_string())
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
+        let points = answer["Datapoints"].as_array().context("no data points")?;
+        let sum = |statistic| points.iter().filter_map(|point| point[statistic].as_f64()).sum();
+        Ok(Self { sum: sum("Sum"), count: sum("SampleCount") })
+    }
+}

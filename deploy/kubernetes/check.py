@@ -124,7 +124,7 @@ def size(text):
 @functools.cache
 def defaults():
     """Every setting of the services, from the page that their tests keep."""
-    page = (REPOSITORY / "docs" / "configuration.md").read_text()
+    page = (REPOSITORY / "docs" / "reference" / "config.md").read_text()
     return dict(re.findall(r"^\| `([a-z0-9_.]+)` \| `?([^`|]*?)`? \|", page, re.MULTILINE))
 
 
@@ -291,7 +291,7 @@ def suit_services(all_):
             for name in ours:
                 key = name.removeprefix("PAGEVIEW_").lower().replace("__", ".")
                 known = key in defaults() or key == "config" or key.startswith("kafka.properties.")
-                all_.hold(known, workload, f"{name} is no setting", "correct it by docs/configuration.md")
+                all_.hold(known, workload, f"{name} is no setting", "correct it by docs/reference/config.md")
             if workload["kind"] == "Job":
                 continue
             grace = setting(environment, "shutdown.grace")

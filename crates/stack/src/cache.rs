@@ -23,11 +23,10 @@ const LOG4J: &str = "2.25.4";
 const JACKSON: &str = "2.21.2";
 /// The AWS SDK of the Java program that the sink is measured against.
 const AWS_SDK: &str = "2.57.8";
-const MINISTACK: &str = "1.5.33";
-/// Without it MiniStack takes what the SDK sends to CloudWatch, and keeps nothing of it.
-const CBOR: &str = "cbor2==5.9.0";
+/// Without cbor2 it takes what the SDK sends to CloudWatch, and keeps nothing of it.
+const MINISTACK: [&str; 2] = ["ministack==1.5.33", "cbor2==5.9.0"];
 /// The fuzzer that reads OpenAPI, for a test.
-const SCHEMATHESIS: &str = "4.32.5";
+const SCHEMATHESIS: [&str; 1] = ["schemathesis==4.32.5"];
 /// 55 MB of jars or 90 MB of wheels over a slow line.
 const FETCH_LIMIT: Duration = Duration::from_secs(15 * 60);
 
@@ -131,7 +130,7 @@ impl Cache {
         journal: &Journal,
     ) -> Result<PathBuf> {
         let purpose = "MiniStack (S3) runs on it";
-        self.python("ministack", MINISTACK, Some(CBOR), purpose, launcher, home, journal).await
+        self.python(&MINISTACK, purpose, launcher, home, journal).await
     }
 
     /// A Python environment with the fuzzer that reads OpenAPI: its interpreter.
@@ -142,36 +141,35 @@ impl Cache {
         journal: &Journal,
     ) -> Result<PathBuf> {
         let purpose = "Schemathesis, which a test needs, runs on it";
-        self.python("schemathesis", SCHEMATHESIS, None, purpose, launcher, home, journal).await
+        self.python(&SCHEMATHESIS, purpose, launcher, home, journal).await
     }
 
-    /// A Python environment with this package from PyPI, and one that it does not ask for: its interpreter.
+    /// A Python environment with these packages from PyPI, the first of which it is for: its interpreter.
     async fn python(
         &self,
-        package: &str,
-        version: &str,
-        beside: Option<&str>,
+        packages: &[&str],
         purpose: &'static str,
         launcher: &Launcher,
         home: &Home,
         journal: &Journal,
     ) -> Result<PathBuf> {
+        let name = packages.join("-").replace("==", "-");
         let entry = Entry {
-            folder: self.root.join([&[package, version][..], beside.as_slice()].concat().join("-")),
+            folder: self.root.join(&name),
             proof: "bin/python".into(),
-            title: format!("fetch {package} {version}"),
+            title: format!("fetch {}", packages.join(" ").replace("==", " ")),
         };
         let fetch = async |folder: &Path, step: &Step| {
             require("python3", purpose, "python3 python3-venv")?;
-            let log = home.log(&format!("fetch-{package}"));
+            let log = home.log(&format!("fetch-{name}"));
             let mut command = launcher.command("python3");
             command.args(["-m", "venv"]).arg(folder);
-            let what = &format!("making a Python environment for {package} (Debian: it needs python3-venv)");
+            let what = &format!("making a Python environment for {name} (Debian: it needs python3-venv)");
             Tool { what, log: &log, limit: FETCH_LIMIT }.run(command, |_| ()).await?;
             let mut command = launcher.command(folder.join("bin/python"));
             command.args(["-m", "pip", "install", "--progress-bar", "off", "--no-input"]);
-            command.arg(format!("{package}=={version}")).args(beside);
-            let what = &format!("fetching {package} with pip");
+            command.args(packages);
+            let what = &format!("fetching {name} with pip");
             let tool = Tool { what, log: &log, limit: FETCH_LIMIT };
             tool.run(command, |line| step.progress(line)).await
         };

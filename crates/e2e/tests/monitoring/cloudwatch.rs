@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{Load, Proxy, audit, eventually, options};
-use serde_json::{Value, json};
 use service::clock;
 use service::metrics::text::{self, Sample};
 use service::metrics::{Kind, Metric, cloudwatch_name};
 use stack::{Service, Stack};
 
 use crate::reference;
+use crate::series::{Series, Source};
 
 const NAMESPACE: &str = "PageviewPipeline";
 const PREFIX: &str = "PAGEVIEW_METRICS__CLOUDWATCH__";
@@ -55,10 +55,10 @@ async fn cloudwatch_gets_what_metrics_shows_also_after_it_was_away() -> Result<(
         ("s3.writes", Service::S3Sink, raw),
         ("s3.write.duration", Service::S3Sink, raw),
     ] {
-        ensure!(Statistics::of(&stack, name, service, writer).await?.sum > 0.0, "{name}");
+        ensure!(statistic(&stack, name, service, writer, "Sum").await?.sum() > 0.0, "{name}");
     }
-    let errors = Statistics::of(&stack, "s3.errors", Service::S3Sink, raw).await?;
-    ensure!(errors.sum == 0.0 && errors.count > 0.0, "no error is sent as zero");
+    let errors = statistic(&stack, "s3.errors", Service::S3Sink, raw, "Sum").await?;
+    ensure!(errors.sum() == 0.0 && !errors.is_empty(), "no error is sent as zero");
     stack.stop().await?;
     Ok(())
 }
@@ -101,10 +101,13 @@ impl Shown {
                 false => vec![None],
             };
             for writer in writers {
-                let has = Statistics::of(stack, &cloudwatch_name(metric.name), service, writer).await?;
+                let has = async |sort| {
+                    let series = statistic(stack, &cloudwatch_name(metric.name), service, writer, sort).await?;
+                    anyhow::Ok(series.sum())
+                };
                 let sum = |name: &str| self.sum(name, |sample| sample.label("writer") == writer);
                 let (shown, got) = match metric.kind {
-                    Kind::Counter => (sum(metric.name), has.sum),
+                    Kind::Counter => (sum(metric.name), has("Sum").await?),
                     Kind::Gauge => continue,
                     Kind::Histogram => {
                         let count = sum(&format!("{}_count", metric.name));
@@ -139,40 +142,22 @@ fn is_moving(metric: &Metric) -> bool {
     metric.name.starts_with("http_request") || metric.name == "cloudwatch_data_total"
 }
 
-/// What CloudWatch has of a metric.
-#[derive(Debug, Default)]
-struct Statistics {
-    sum: f64,
-    count: f64,
-}
-
-impl Statistics {
-    /// GetMetricStatistics, over the last day.
-    async fn of(stack: &Stack, name: &str, service: Service, writer: Option<&str>) -> Result<Self> {
-        let now = clock::now().to_seconds().0;
-        let mut dimensions = vec![json!({"Name": "service", "Value": service.name()})];
-        dimensions.extend(writer.map(|writer| json!({"Name": "writer", "Value": writer})));
-        let question = json!({
-            "Namespace": NAMESPACE, "MetricName": name, "Dimensions": dimensions, "Period": 60,
-            "StartTime": now - 86_400, "EndTime": now + 60, "Statistics": ["Sum", "SampleCount"],
-        });
-        let answer: Value = reqwest::Client::new()
-            .post(stack.s3_endpoint())
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", "GraniteServiceVersion20100801.GetMetricStatistics")
-            // Any signature will do, but the region that is signed for is the one that is asked.
-            .header(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-2/monitoring/aws4_request",
-            )
-            .body(question.to_string())
-            .send()
-            .await?
-            .error_for_status()?
-            .json()
-            .await?;
-        let points = answer["Datapoints"].as_array().context("no data points")?;
-        let sum = |statistic| points.iter().filter_map(|point| point[statistic].as_f64()).sum();
-        Ok(Self { sum: sum("Sum"), count: sum("SampleCount") })
-    }
+/// What CloudWatch has of a metric, over the last day.
+async fn statistic(
+    stack: &Stack,
+    name: &str,
+    service: Service,
+    writer: Option<&str>,
+    statistic: &str,
+) -> Result<Series> {
+    let dimensions = [("service", Some(service.name())), ("writer", writer)];
+    let dimensions = dimensions.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    let source = Source {
+        namespace: NAMESPACE.to_owned(),
+        name: name.to_owned(),
+        dimensions: dimensions.collect(),
+        statistic: statistic.to_owned(),
+    };
+    let now = clock::now().to_seconds().0;
+    Series::of(stack, &source, 60, now - 86_400, now + 60).await
 }

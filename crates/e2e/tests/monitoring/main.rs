@@ -1,7 +1,10 @@
 //! What an operator sees is what is so: health, `/metrics` and its reference page, CloudWatch, and alerts.
 
+mod alarms;
 mod alerts;
 mod cloudwatch;
+mod expression;
 mod health;
 mod prometheus;
 mod reference;
+mod series;

@@ -3,13 +3,11 @@
 provider "aws" {
   region = "eu-west-2"
 
-  # The emulator takes any credentials, and has no metadata service to ask. The catalog's id is the account's, which
-  # MiniStack tells; nothing else asks for it.
+  # The emulator takes any credentials, and has no metadata service to ask. It tells an account, which is the catalog's id.
   access_key                  = "test"
   secret_key                  = "test"
   skip_credentials_validation = true
   skip_metadata_api_check     = true
-  skip_requesting_account_id  = !var.catalog
   s3_use_path_style           = true
 
   endpoints {

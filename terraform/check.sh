@@ -19,7 +19,8 @@ trap 'rm -rf "$copy"' EXIT
 cp -r terraform "$copy/terraform"
 mirror=()
 if folder=$(provider_mirror); then mirror=(-plugin-dir="$folder"); fi
-for part in environments/local environments/aws modules/storage modules/access; do
+for part in environments/local environments/aws modules/storage modules/access \
+  modules/monitoring modules/catalog; do
   at="$copy/terraform/$part"
   terraform -chdir="$at" init -backend=false -input=false -no-color "${mirror[@]}" >"$copy/init.log" 2>&1 || {
     tail -n 20 "$copy/init.log" >&2

@@ -7,17 +7,20 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use crate::environment;
 use crate::error::{Context, Error, Result};
-use crate::launch::Launcher;
+use crate::launch::{self, Launcher};
 use crate::tool::{self, Tool};
 use crate::{Home, Ports};
 
 /// The provider is 160 MB where it has to be downloaded.
 const INIT_LIMIT: Duration = Duration::from_secs(300);
 const APPLY_LIMIT: Duration = Duration::from_secs(300);
+/// The environment, and the modules that it is made of.
+const FOLDERS: [&str; 4] = ["environments/local", "modules/storage", "modules/monitoring", "modules/catalog"];
 
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,12 +55,27 @@ impl Terraform<'_> {
         }
         let mut command = self.command();
         command.args(["apply", "-auto-approve", "-input=false", "-no-color", "-compact-warnings"]);
-        command.arg(format!("-var=endpoint={}", environment::s3_endpoint(self.ports)));
         let log = self.home.log("terraform-apply");
         let tool = Tool { what: "terraform apply", log: &log, limit: APPLY_LIMIT };
         tool.run(command, |line| progress(line)).await?;
         write(&self.applied(), &fingerprint)?;
         Ok(Outcome::Applied)
+    }
+
+    /// Runs terraform with these arguments to its end, in the environment as it would be applied.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Result<Output> {
+        let fingerprint = self.copy_configuration()?;
+        if let Err(reason) = self.init(&fingerprint, &mut |_: &str| ()).await? {
+            return Err(Error::Tool {
+                what: "terraform init".into(),
+                reason,
+                log: self.home.log("terraform-init"),
+            });
+        }
+        let mut command = self.command();
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = launch::spawn(command).await.context(|| "cannot start terraform".into())?;
+        child.wait_with_output().await.context(|| "cannot wait for terraform".into())
     }
 
     /// Has the next [`Terraform::apply`] do its work: the emulator may have lost the buckets' settings.
@@ -99,6 +117,7 @@ impl Terraform<'_> {
         command.current_dir(self.copy().join("environments/local"));
         command.env("TF_DATA_DIR", self.home.terraform().join("data")).env("TF_IN_AUTOMATION", "1");
         command.env("CHECKPOINT_DISABLE", "1").env_remove("TF_WORKSPACE");
+        command.env("TF_VAR_endpoint", environment::s3_endpoint(self.ports));
         // A variable that names a file which is not there is worth a warning in every line of output.
         if std::env::var_os("TF_CLI_CONFIG_FILE").is_some_and(|file| !Path::new(&file).exists()) {
             command.env_remove("TF_CLI_CONFIG_FILE");
@@ -115,12 +134,15 @@ impl Terraform<'_> {
         self.home.terraform().join("applied")
     }
 
-    /// Brings the copy up to date, and returns a fingerprint of it and of the endpoint.
+    /// Brings the copy up to date, and returns a fingerprint of it, of the endpoint, and of variables that the caller has set.
     fn copy_configuration(&self) -> Result<String> {
         let source = self.repo.join("terraform");
         let mut hasher = DefaultHasher::new();
         environment::s3_endpoint(self.ports).hash(&mut hasher);
-        for folder in ["modules/storage", "environments/local"] {
+        for variable in ["TF_VAR_monitoring", "TF_VAR_catalog"] {
+            std::env::var_os(variable).hash(&mut hasher);
+        }
+        for folder in FOLDERS {
             let (from, to) = (source.join(folder), self.copy().join(folder));
             fs::create_dir_all(&to).context(|| format!("cannot create {}", to.display()))?;
             let names = configuration_files(&from)?;

@@ -1,5 +1,5 @@
-# What an AWS account gets: the bucket, and who may do what with it. Credentials come from the usual places; state is
-# yours to place (a backend block).
+# What an AWS account gets: the bucket, who may do what with it, alarms, and tables for Athena. Credentials come from the
+# usual places; state is yours to place (a backend block).
 
 provider "aws" {
   region = var.region
@@ -14,15 +14,46 @@ module "storage" {
 }
 
 module "access" {
-  source     = "../../modules/access"
-  bucket_arn = module.storage.bucket_arn
+  source            = "../../modules/access"
+  bucket_arn        = module.storage.bucket_arn
+  metrics_namespace = var.metrics_namespace
+}
+
+module "monitoring" {
+  source = "../../modules/monitoring"
+  count  = var.monitoring ? 1 : 0
+
+  name      = var.name
+  namespace = var.metrics_namespace
+  topic_arn = var.alarm_topic_arn
+  emails    = var.alarm_emails
+
+  # null is the module's own default.
+  s3_error_rate            = lookup(var.alarm_thresholds, "s3_error_rate", null)
+  aggregator_lag           = lookup(var.alarm_thresholds, "aggregator_lag", null)
+  raw_lag                  = lookup(var.alarm_thresholds, "raw_lag", null)
+  rows_lag                 = lookup(var.alarm_thresholds, "rows_lag", null)
+  oldest_unflushed_seconds = lookup(var.alarm_thresholds, "oldest_unflushed_seconds", null)
+  late_share               = lookup(var.alarm_thresholds, "late_share", null)
+  http_5xx_share           = lookup(var.alarm_thresholds, "http_5xx_share", null)
+  dead_letters             = lookup(var.alarm_thresholds, "dead_letters", null)
+}
+
+module "catalog" {
+  source = "../../modules/catalog"
+  count  = var.catalog ? 1 : 0
+
+  bucket_name = module.storage.bucket_name
+  database    = replace(lower(var.name), "/[^a-z0-9_]/", "_")
+  epoch       = var.sink_epoch
+  formats     = var.sink_formats
 }
 
 resource "aws_iam_policy" "of" {
   for_each = module.access.policies
 
   name        = "${var.name}-${each.key}"
-  description = "What ${each.key} may do with the bucket ${var.bucket_name}."
+  description = "What ${each.key} of the pipeline with the bucket ${var.bucket_name} may do."
   policy      = each.value
 }
 

@@ -12,3 +12,18 @@ output "role_arns" {
   description = "The roles of the services' pods, for eks.amazonaws.com/role-arn."
   value       = { for name, role in aws_iam_role.service : name => role.arn }
 }
+
+output "alarm_topic_arn" {
+  description = "The SNS topic that is told of alarms, for further subscriptions."
+  value       = one(module.monitoring[*].topic_arn)
+}
+
+output "dashboard_name" {
+  description = "The dashboard in CloudWatch."
+  value       = one(module.monitoring[*].dashboard_name)
+}
+
+output "database" {
+  description = "The Glue database, for queries."
+  value       = one(module.catalog[*].database)
+}

@@ -43,7 +43,7 @@ variable "oidc_provider" {
 }
 
 variable "name" {
-  description = "What the names of policies and roles begin with."
+  description = "What the names of policies, roles, alarms, topic and dashboard begin with, and the name of the tables' database."
   type        = string
   default     = "pageviews"
 
@@ -57,4 +57,66 @@ variable "namespace" {
   description = "The namespace of the pods, as in deploy/kubernetes."
   type        = string
   default     = "pageviews"
+}
+
+variable "metrics_namespace" {
+  description = "The namespace in CloudWatch of the services' metrics, as in metrics.cloudwatch.namespace."
+  type        = string
+  default     = "PageviewPipeline"
+}
+
+variable "monitoring" {
+  description = <<-TEXT
+    Whether there are alarms and a dashboard. They need services that send their metrics (metrics.cloudwatch.enabled):
+    where none come in, that is an alarm.
+  TEXT
+  type        = bool
+  default     = true
+}
+
+variable "alarm_topic_arn" {
+  description = "The SNS topic that is told of alarms; by default one is made."
+  type        = string
+  default     = null
+}
+
+variable "alarm_emails" {
+  description = "Addresses that are told of alarms, once each has confirmed it."
+  type        = set(string)
+  default     = []
+}
+
+variable "alarm_thresholds" {
+  description = <<-TEXT
+    Thresholds that are not the default, by the name of their variable in modules/monitoring, which says where each
+    default comes from: { late_share = 0.1 }.
+  TEXT
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition = length(setsubtract(keys(var.alarm_thresholds), [
+      "s3_error_rate", "aggregator_lag", "raw_lag", "rows_lag", "oldest_unflushed_seconds", "late_share",
+      "http_5xx_share", "dead_letters",
+    ])) == 0
+    error_message = "There is no such threshold: modules/monitoring/variables.tf has those that there are."
+  }
+}
+
+variable "catalog" {
+  description = "Whether there is a Glue database with tables over the bucket, for Athena (docs/query.md)."
+  type        = bool
+  default     = true
+}
+
+variable "sink_epoch" {
+  description = "The services' sink.epoch, where one is set: the tables show its tree."
+  type        = number
+  default     = null
+}
+
+variable "sink_formats" {
+  description = "The services' sink.*.format where it is not ndjson.gz, by table: { raw = \"parquet\" } (modules/catalog)."
+  type        = map(string)
+  default     = {}
 }

@@ -3,16 +3,20 @@
 provider "aws" {
   region = "eu-west-2"
 
-  # The emulator takes any credentials, and has neither accounts nor a metadata service to ask.
+  # The emulator takes any credentials, and has no metadata service to ask. It tells an account, which is the catalog's id.
   access_key                  = "test"
   secret_key                  = "test"
   skip_credentials_validation = true
   skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
   s3_use_path_style           = true
 
   endpoints {
-    s3 = var.endpoint
+    s3         = var.endpoint
+    cloudwatch = var.endpoint
+    glue       = var.endpoint
+    iam        = var.endpoint
+    sns        = var.endpoint
+    sts        = var.endpoint
   }
 }
 
@@ -23,4 +27,16 @@ module "storage" {
   # The emulator has no TLS, and the provider waits a minute for lifecycle rules.
   tls_only        = false
   lifecycle_rules = false
+}
+
+module "monitoring" {
+  source = "../../modules/monitoring"
+  count  = var.monitoring ? 1 : 0
+}
+
+module "catalog" {
+  source = "../../modules/catalog"
+  count  = var.catalog ? 1 : 0
+
+  bucket_name = module.storage.bucket_name
 }

@@ -1,5 +1,5 @@
-# What each of us may do with the bucket, as documents: whoever deploys attaches them to the roles there are. A key of
-# your own (sink.sse = aws:kms) asks for kms:GenerateDataKey and kms:Decrypt besides, in the key's policy.
+# What each of us may do with the bucket, and that services may send metrics, as documents: whoever deploys attaches them
+# to the roles there are. A key of your own (sink.sse = aws:kms) asks for kms:GenerateDataKey and kms:Decrypt besides, in the key's policy.
 
 locals {
   # A sink.epoch puts the whole tree below epoch=N/.
@@ -16,8 +16,25 @@ locals {
   records = concat(local.folders["ledger/forgotten"], local.folders["ledger/redriven"], local.folders["recount"])
 }
 
+# Metrics have no ARN: the namespace is all there is to restrict.
+data "aws_iam_policy_document" "metrics" {
+  statement {
+    sid       = "SendMetrics"
+    actions   = ["cloudwatch:PutMetricData"]
+    resources = ["*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "cloudwatch:namespace"
+      values   = [var.metrics_namespace]
+    }
+  }
+}
+
 # Writes what has a new name, and reads what it wrote before. It never overwrites, and never deletes.
 data "aws_iam_policy_document" "s3_sink" {
+  source_policy_documents = [data.aws_iam_policy_document.metrics.json]
+
   # Of all keys: HEAD of the bucket names no prefix, and without this S3 answers 403 for an object that is not there.
   statement {
     sid       = "FindTheBucketAndWhatIsInIt"
@@ -45,8 +62,11 @@ data "aws_iam_policy_document" "s3_sink" {
   }
 }
 
-# ingest-api and aggregator talk to Kafka alone. Their document refuses them the bucket, whatever else their role has.
+# ingest-api and aggregator talk to Kafka, and of AWS to CloudWatch alone. Their document refuses them the bucket,
+# whatever else their role has.
 data "aws_iam_policy_document" "kafka_only" {
+  source_policy_documents = [data.aws_iam_policy_document.metrics.json]
+
   statement {
     sid       = "NothingToDoWithTheBucket"
     effect    = "Deny"

@@ -13,7 +13,7 @@ variables {
   bucket_arn = "arn:aws:s3:::test"
 }
 
-run "nobody_may_do_more_than_find_read_create_and_forget" {
+run "nobody_may_do_more_than_find_read_create_forget_and_send_metrics" {
   command = plan
 
   assert {
@@ -22,9 +22,9 @@ run "nobody_may_do_more_than_find_read_create_and_forget" {
       for name, json in output.policies :
       name => sort(distinct(flatten([for s in jsondecode(json).Statement : s.Action if s.Effect == "Allow"])))
       }) == jsonencode({
-      "s3-sink"        = ["s3:GetObject", "s3:ListBucket", "s3:PutObject"]
-      "ingest-api"     = []
-      "aggregator"     = []
+      "s3-sink"        = ["cloudwatch:PutMetricData", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]
+      "ingest-api"     = ["cloudwatch:PutMetricData"]
+      "aggregator"     = ["cloudwatch:PutMetricData"]
       "operator-read"  = ["s3:GetObject", "s3:ListBucket"]
       "operator-write" = ["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]
     })
@@ -39,6 +39,26 @@ run "nobody_may_do_more_than_find_read_create_and_forget" {
       ]
     ]))
     error_message = "A PUT without If-None-Match or If-Match is allowed."
+  }
+
+  assert {
+    condition = alltrue([
+      for name in ["s3-sink", "ingest-api", "aggregator"] : [
+        for s in jsondecode(output.policies[name]).Statement : jsonencode(s.Condition)
+        if s.Effect == "Allow" && contains(flatten([s.Action]), "cloudwatch:PutMetricData")
+      ] == [jsonencode({ StringEquals = { "cloudwatch:namespace" = "PageviewPipeline" } })]
+    ])
+    error_message = "Metrics are allowed into other namespaces than ours."
+  }
+
+  assert {
+    condition = alltrue([
+      for name in ["ingest-api", "aggregator"] : [
+        for s in jsondecode(output.policies[name]).Statement : "${s.Action} ${join(" ", s.Resource)}"
+        if s.Effect == "Deny"
+      ] == ["s3:* arn:aws:s3:::test/* arn:aws:s3:::test"]
+    ])
+    error_message = "A service that has nothing to do with the bucket is not refused it."
   }
 
   assert {

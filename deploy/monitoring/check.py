@@ -1,7 +1,7 @@
 """Checks the rules and the dashboard against the services' metrics, the README, and each other.
 
 Run by check.sh, after promtool, so the YAML is known to be right; what is read of it here are lines. Needs Python alone.
-Exit code 1 if anything is wrong.
+Exit code 1 if anything is wrong. `--queries` prints the dashboard's queries for promtool instead.
 """
 
 import json
@@ -154,7 +154,21 @@ def check_dashboard(known):
     return len(ids), len(used)
 
 
+def queries():
+    """The dashboard's queries as a file of rules, for promtool: JSON is YAML."""
+    dashboard = json.loads((HERE / "grafana" / "pageviews.json").read_text())
+    found = []
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            expr = target["expr"].replace("$__rate_interval", "5m").replace("$__range", "1h")
+            found.append({"record": f"panel_{panel['id']}_{target['refId']}", "expr": expr})
+    return {"groups": [{"name": "dashboard", "rules": found}]}
+
+
 def main():
+    if sys.argv[1:] == ["--queries"]:
+        print(json.dumps(queries(), indent=1))
+        return
     known = literals()
     found = check_rules(known)
     alerts = {rule.name for rule in found if rule.kind == "alert"}

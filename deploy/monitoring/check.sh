@@ -17,4 +17,9 @@ quietly() {
 quietly promtool check config prometheus.yml
 quietly promtool check rules rules/pageviews.yml
 quietly promtool test rules rules/pageviews.test.yml
-exec python3 check.py
+# The dashboard's queries, as if they were rules.
+queries=$(mktemp)
+trap 'rm -f "$queries"' EXIT
+python3 check.py --queries >"$queries"
+quietly promtool check rules "$queries"
+python3 check.py

@@ -21,7 +21,7 @@ use crate::sys::{self, Signal};
 pub(crate) struct Launcher {
     /// Says to which stack a process belongs: see [`procfs::marked`].
     pub(crate) mark: String,
-    /// Whether `PAGEVIEW_...` of our own environment is kept from the children.
+    /// Whether `PAGEVIEW_...` and `TF_VAR_...` of our own environment are kept from the children.
     pub(crate) hermetic: bool,
 }
 
@@ -32,7 +32,8 @@ impl Launcher {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("AWS_") || (self.hermetic && text.starts_with("PAGEVIEW_")) {
+            let ours = text.starts_with("PAGEVIEW_") || text.starts_with("TF_VAR_");
+            if text.starts_with("AWS_") || (self.hermetic && ours) {
                 command.env_remove(&name);
             }
         }

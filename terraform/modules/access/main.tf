@@ -1,5 +1,6 @@
 # What each of us may do with the bucket, and that services may send metrics, as documents: whoever deploys attaches them
-# to the roles there are. A key of your own (sink.sse = aws:kms) asks for kms:GenerateDataKey and kms:Decrypt besides, in the key's policy.
+# to the roles there are. A key of your own (sink.sse = aws:kms) asks for kms:GenerateDataKey and kms:Decrypt besides, in
+# the key's policy.
 
 locals {
   # A sink.epoch puts the whole tree below epoch=N/.

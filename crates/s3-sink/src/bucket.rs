@@ -90,6 +90,9 @@ pub struct Listed {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::NoBucket, Self::Denied, Self::Busy, Self::Unreachable, Self::Other];
+
     /// The label.
     #[must_use]
     pub const fn name(self) -> &'static str {

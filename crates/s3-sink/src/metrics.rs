@@ -94,7 +94,9 @@ pub(crate) fn start_at_zero() {
         for metric in [WRITES, REDOS, POISON, RECORDS, BYTES, LOST] {
             counter!(metric.name, "writer" => writer).absolute(0);
         }
-        counter!(ERRORS.name, "writer" => writer, "kind" => bucket::Kind::Unreachable.name()).absolute(0);
+        for error in bucket::Kind::ALL {
+            counter!(ERRORS.name, "writer" => writer, "kind" => error.name()).absolute(0);
+        }
         gauge!(PARKED.name, "writer" => writer).set(0.0);
     }
 }

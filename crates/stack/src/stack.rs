@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -202,6 +203,13 @@ impl Stack {
             }
         }
         Ok(())
+    }
+
+    /// Runs terraform with these arguments to its end, in `terraform/environments/local` as a copy of this stack's.
+    pub async fn terraform(&self, arguments: &[&str]) -> Result<Output> {
+        let (home, launcher) = (&self.home, &self.launcher);
+        let Options { repo, ports, .. } = &self.options;
+        Terraform { repo, home, ports, launcher }.run(arguments).await
     }
 
     /// Kafka, or the first broker of it: to stop, start, kill and freeze it.

@@ -42,6 +42,9 @@ pub(crate) struct Worker {
     metrics: Metrics,
     aborts_in_a_row: u32,
     last_round: Instant,
+    /// Where the logs of partitions ended that had nothing to read when they were asked for it: a fetch that stalls tells of
+    /// no end.
+    ends: BTreeMap<i32, i64>,
     /// When the log was last told that the memory valve fired.
     last_relief: Option<Instant>,
 }
@@ -79,6 +82,7 @@ impl Worker {
             metrics,
             aborts_in_a_row: 0,
             last_round: clock::monotonic(),
+            ends: BTreeMap::new(),
             last_relief: None,
         };
         while !shutdown.requested() {
@@ -276,7 +280,9 @@ impl Worker {
                 continue;
             }
             let position = self.group.position(partition).unwrap_or(0).max(windows.position());
-            match self.group.log_bounds(partition) {
+            let log = self.group.log_bounds(partition);
+            self.ends.extend(log.as_ref().ok().map(|log| (partition, log.end)));
+            match log {
                 Ok(log) if log.end <= position => {
                     windows.skip_to(position);
                     windows.close_idle(now);
@@ -291,8 +297,8 @@ impl Worker {
     /// Offsets still to be read.
     fn lag(&self) -> u64 {
         let of = |(partition, windows): (i32, &PartitionWindows)| {
-            let left = self.group.last_known_end(partition)? - windows.position();
-            u64::try_from(left).ok()
+            let ends = [self.group.last_known_end(partition), self.ends.get(&partition).copied()];
+            u64::try_from(ends.into_iter().flatten().max()? - windows.position()).ok()
         };
         self.partitions.by_number().filter_map(of).sum()
     }

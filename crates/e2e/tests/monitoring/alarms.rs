@@ -13,7 +13,7 @@ use crate::expression::evaluate;
 use crate::series::{Series, Source};
 
 /// Thresholds that take too long to reach, or too much load; by how an alarm's name goes on after `pageviews-`.
-const LOWER: [(&str, f64); 2] = [("consumer-lag-", 500.0), ("oldest-unflushed-", 8.0)];
+const LOWER: [(&str, f64); 2] = [("consumer-lag-", 5_000.0), ("oldest-unflushed-", 8.0)];
 /// Those of one writer each are the same rule: one of them has to fire.
 const WRITERS: [&str; 4] = ["-raw", "-aggregates", "-late", "-dead_letters"];
 
@@ -59,7 +59,8 @@ impl Alarms {
         };
         terraform(&["plan", "-input=false", "-var=monitoring=true", &format!("-out={file}")]).await?;
         let plan: Value = serde_json::from_slice(&terraform(&["show", "-json", &file]).await?)?;
-        let modules = plan["planned_values"]["root_module"]["child_modules"].as_array().context("no modules")?;
+        let modules =
+            plan["planned_values"]["root_module"]["child_modules"].as_array().context("no modules")?;
         let resources = modules.iter().filter_map(|module| module["resources"].as_array()).flatten();
         let alarms = resources.filter(|resource| resource["type"] == "aws_cloudwatch_metric_alarm");
         Ok(Self(alarms.map(|alarm| Alarm::planned(&alarm["values"])).collect::<Result<_>>()?))
@@ -100,7 +101,8 @@ impl Alarm {
         let text = |name: &str| values[name].as_str().with_context(|| format!("no {name} in {values}"));
         let number = |name: &str| values[name].as_f64().with_context(|| format!("no {name} in {values}"));
         let name = text("alarm_name")?.strip_prefix("pageviews-").context("another prefix")?.to_owned();
-        let lower = LOWER.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, threshold)| *threshold);
+        let lower =
+            LOWER.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, threshold)| *threshold);
         let mut metrics = BTreeMap::new();
         let queries = values["metric_query"].as_array().map(Vec::as_slice).unwrap_or_default();
         let (value, period) = if queries.is_empty() {
@@ -114,7 +116,10 @@ impl Alarm {
                 match query["metric"].get(0) {
                     Some(metric) => {
                         period = metric["period"].as_f64().context("no period")?;
-                        metrics.insert(id, Source::planned(metric, metric["stat"].as_str().unwrap_or_default())?);
+                        metrics.insert(
+                            id,
+                            Source::planned(metric, metric["stat"].as_str().unwrap_or_default())?,
+                        );
                     }
                     None => formula = query["expression"].as_str().map(str::to_owned),
                 }
@@ -137,7 +142,9 @@ impl Alarm {
                 "breaching" => Missing::Breaching,
                 "notBreaching" => Missing::NotBreaching,
                 "ignore" => Missing::Ignore,
-                other => anyhow::bail!("{name} takes what is missing for {other}, which this test does not know"),
+                other => {
+                    anyhow::bail!("{name} takes what is missing for {other}, which this test does not know")
+                }
             },
             name,
             value,
@@ -153,14 +160,25 @@ impl Alarm {
         }
         let (mut in_a_row, mut breaches) = (0, false);
         // What a period has is there some seconds after its end.
-        for period in since / self.period + 1..until / self.period - 1 {
-            let at = |id: &str| series.get(id).with_context(|| format!("{} asks for {id}", self.name)).map(|series| series.at(period));
+        for period in since / self.period..until / self.period - 1 {
+            let at = |id: &str| {
+                series
+                    .get(id)
+                    .with_context(|| format!("{} asks for {id}", self.name))
+                    .map(|series| series.at(period))
+            };
             let value = match &self.value {
                 Formula::Metric(id) => at(id)?,
                 Formula::Math(expression) => evaluate(expression, at)?,
             };
             breaches = match (value, self.missing) {
-                (Some(value), _) => if self.is_below { value < self.threshold } else { value > self.threshold },
+                (Some(value), _) => {
+                    if self.is_below {
+                        value < self.threshold
+                    } else {
+                        value > self.threshold
+                    }
+                }
                 (None, Missing::Breaching) => true,
                 (None, Missing::NotBreaching) => false,
                 (None, Missing::Ignore) => breaches,

@@ -101,27 +101,29 @@ struct Watch {
     cloudwatch: Alarms,
     /// Of Prometheus by name and service, of CloudWatch by name.
     fired: (BTreeSet<String>, BTreeSet<String>),
+    /// When the last fault was over.
+    since: i64,
 }
 
 impl Watch {
     async fn start(stack: &Stack) -> Result<Self> {
         let (prometheus, cloudwatch) = (Prometheus::start(stack).await?, Alarms::planned(stack).await?);
-        Ok(Self { prometheus, cloudwatch, fired: Default::default() })
+        Ok(Self { prometheus, cloudwatch, fired: Default::default(), since: now() })
     }
 
     /// Nothing fires for `time`.
-    async fn stays_silent(&self, stack: &Stack, time: Duration) -> Result<()> {
-        let since = now();
+    async fn stays_silent(&mut self, stack: &Stack, time: Duration) -> Result<()> {
         for_a_while(time).await;
         let alerts = self.prometheus.firing().await?;
-        let alarms = self.cloudwatch.fired(stack, since, now(), |_| true).await?;
+        let alarms = self.cloudwatch.fired(stack, self.since, now(), |_| true).await?;
+        self.since = now();
         ensure!(alerts.is_empty() && alarms.is_empty(), "all is well, and {alerts:?} {alarms:?} fire");
         Ok(())
     }
 
     /// Waits until every one of these alerts and alarms has fired.
     async fn fires(&mut self, stack: &Stack, alerts: &[&str], alarms: &[&str]) -> Result<()> {
-        let since = now();
+        let since = self.since;
         eventually("whoever has to be woken is", WITHIN, async || {
             self.fired.0.extend(self.prometheus.firing().await?);
             let missing: Vec<_> = alerts.iter().filter(|alert| !self.fired.0.contains(**alert)).collect();
@@ -133,13 +135,17 @@ impl Watch {
             Ok(Some(()))
         })
         .await?;
-        println!("{alerts:?} {alarms:?}: {} s", now() - since);
+        self.since = now();
+        println!("{alerts:?} {alarms:?}: {} s", self.since - since);
         Ok(())
     }
 
     fn has_seen_every_rule_fire(&self) -> Result<()> {
         let (alerts, alarms) = (Prometheus::missing(&self.fired.0), self.cloudwatch.missing(&self.fired.1));
-        ensure!(alerts.is_empty() && alarms.is_empty(), "no fault of this test makes {alerts:?} {alarms:?} fire");
+        ensure!(
+            alerts.is_empty() && alarms.is_empty(),
+            "no fault of this test makes {alerts:?} {alarms:?} fire"
+        );
         Ok(())
     }
 }

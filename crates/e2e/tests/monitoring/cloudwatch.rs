@@ -102,7 +102,8 @@ impl Shown {
             };
             for writer in writers {
                 let has = async |sort| {
-                    let series = statistic(stack, &cloudwatch_name(metric.name), service, writer, sort).await?;
+                    let series =
+                        statistic(stack, &cloudwatch_name(metric.name), service, writer, sort).await?;
                     anyhow::Ok(series.sum())
                 };
                 let sum = |name: &str| self.sum(name, |sample| sample.label("writer") == writer);
@@ -110,14 +111,10 @@ impl Shown {
                     Kind::Counter => (sum(metric.name), has("Sum").await?),
                     Kind::Gauge => continue,
                     Kind::Histogram => {
-                        let count = sum(&format!("{}_count", metric.name));
-                        ensure!(
-                            count == has.count,
-                            "{} came {} times, shown {count}",
-                            metric.name,
-                            has.count
-                        );
-                        (sum(&format!("{}_sum", metric.name)), has.sum)
+                        let (count, got) =
+                            (sum(&format!("{}_count", metric.name)), has("SampleCount").await?);
+                        ensure!(count == got, "{} came {got} times, shown {count}", metric.name);
+                        (sum(&format!("{}_sum", metric.name)), has("Sum").await?)
                     }
                 };
                 let name = metric.name;
@@ -151,7 +148,8 @@ async fn statistic(
     statistic: &str,
 ) -> Result<Series> {
     let dimensions = [("service", Some(service.name())), ("writer", writer)];
-    let dimensions = dimensions.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    let dimensions =
+        dimensions.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
     let source = Source {
         namespace: NAMESPACE.to_owned(),
         name: name.to_owned(),

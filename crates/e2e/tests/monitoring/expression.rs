@@ -80,7 +80,8 @@ impl<F: Fn(&str) -> Result<Option<f64>>> Parser<'_, F> {
             return Ok(condition.and_then(|condition| if condition != 0.0 { then } else { otherwise }));
         }
         let text = self.rest.trim_start();
-        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(text.len());
+        let end =
+            text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(text.len());
         let (word, rest) = text.split_at(end);
         self.rest = rest;
         match word.chars().next() {

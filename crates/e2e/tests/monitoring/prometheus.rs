@@ -44,8 +44,7 @@ impl Prometheus {
             .context(
                 "Prometheus, which this test needs, does not start (Debian: apt-get install prometheus)",
             )?;
-        let this =
-            Self { url: format!("http://127.0.0.1:{port}"), _process: process };
+        let this = Self { url: format!("http://127.0.0.1:{port}"), _process: process };
         eventually("Prometheus reaches every service", WITHIN, async || {
             let up = this.ask("query?query=sum(up)").await?;
             let up = up["result"][0]["value"][1].as_str().unwrap_or_default();

@@ -34,7 +34,13 @@ impl Source {
 
 impl Series {
     /// Of the seconds `[since, until)`, in periods of so many.
-    pub(crate) async fn of(stack: &Stack, source: &Source, period: i64, since: i64, until: i64) -> Result<Self> {
+    pub(crate) async fn of(
+        stack: &Stack,
+        source: &Source,
+        period: i64,
+        since: i64,
+        until: i64,
+    ) -> Result<Self> {
         let Source { namespace, name, dimensions, statistic } = source;
         let dimensions: Vec<_> =
             dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect();
@@ -47,7 +53,10 @@ impl Series {
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", "GraniteServiceVersion20100801.GetMetricStatistics")
             // Any signature will do, but the region that is signed for is the one that is asked.
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-2/monitoring/aws4_request")
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-2/monitoring/aws4_request",
+            )
             .body(question.to_string())
             .send()
             .await?
@@ -55,7 +64,8 @@ impl Series {
             .json()
             .await?;
         let points = answer["Datapoints"].as_array().context("no data points")?;
-        let point = |point: &Value| Some((point["Timestamp"].as_f64()? as i64 / period, point[statistic].as_f64()?));
+        let point =
+            |point: &Value| Some((point["Timestamp"].as_f64()? as i64 / period, point[statistic].as_f64()?));
         Ok(Self(points.iter().filter_map(point).collect()))
     }
 

@@ -29,6 +29,7 @@ pub use metrics::METRICS;
 
 use std::time::Duration;
 
+use service::kafka::LogEnds;
 use service::{Component, Config, Health, Process, Program, Shutdown};
 
 use crate::metrics::Metrics;
@@ -73,14 +74,18 @@ struct ThreadHealth {
 /// A thread looks after its health every second, unless it hangs in a call.
 const HEALTH_IS_GOOD_FOR: Duration = Duration::from_secs(30);
 
-fn of_threads(health: &Health, threads: usize) -> Vec<ThreadHealth> {
-    let names: Vec<_> = (0..threads).map(|thread| format!("thread {thread}")).collect();
-    let of = |component| {
+/// Those of the threads, and the share in `kafka` of whoever asks where the log ends.
+fn of_threads(health: &Health, threads: usize) -> (Vec<ThreadHealth>, Component) {
+    let names: Vec<_> =
+        (0..threads).map(|thread| format!("thread {thread}")).chain(["log".to_owned()]).collect();
+    let of = |component, names: &[String]| {
         let component = health.component(component).good_for(HEALTH_IS_GOOD_FOR);
         component.split(names.iter().map(String::as_str), "joining the group")
     };
-    let both = of("kafka").into_iter().zip(of("aggregation"));
-    both.map(|(kafka, aggregation)| ThreadHealth { kafka, aggregation }).collect()
+    let (mut kafka, aggregation) = (of("kafka", &names), of("aggregation", &names[..threads]));
+    let log = kafka.remove(threads);
+    let both = kafka.into_iter().zip(aggregation);
+    (both.map(|(kafka, aggregation)| ThreadHealth { kafka, aggregation }).collect(), log)
 }
 
 fn work(config: &Config, from_beginning: bool, health: &Health, shutdown: &Shutdown) -> Result<(), Error> {
@@ -91,12 +96,17 @@ fn work(config: &Config, from_beginning: bool, health: &Health, shutdown: &Shutd
     tokio::runtime::Handle::current().block_on(startup::check_timestamps(config));
     let instance =
         config.pipeline.instance_id.clone().unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
-    let health = of_threads(health, config.pipeline.threads);
+    let (health, log) = of_threads(health, config.pipeline.threads);
+    let pipeline = &config.pipeline;
+    let topics = vec![pipeline.pageviews_topic.clone()];
+    let ends =
+        LogEnds::watch(config, &pipeline.group_id, topics, log, shutdown.clone()).map_err(Error::Client)?;
     std::thread::scope(|scope| {
         let start = |(thread, health): (usize, ThreadHealth)| {
             let id = format!("{}-{instance}-{thread}", config.pipeline.group_id);
+            let ends = ends.clone();
             std::thread::Builder::new().name(format!("count-{thread}")).spawn_scoped(scope, move || {
-                let result = Worker::run(config, &id, health, Metrics::of_thread(thread), shutdown);
+                let result = Worker::run(config, &id, health, Metrics::of_thread(thread), ends, shutdown);
                 // One thread less is a process to be replaced: its partitions would go to the others for good.
                 shutdown.request();
                 result

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use service::kafka::{self, LogOnly, cluster};
+use service::kafka::{self, LogEnds, LogOnly, cluster};
 use service::{Component, Config, Process, Shutdown};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
@@ -111,11 +111,17 @@ pub async fn run(process: Process) -> Result<(), Error> {
     let budget = Arc::new(Budget::new(config.sink.memory_limit.0, writers.len()));
     let asked = bucket.clone();
     tokio::spawn(async move { reachability.keep_asking(&asked).await });
-    let of_writers = |component: Component| {
+    let names: Vec<_> = writers.iter().map(|kind| kind.name()).chain(["log"]).collect();
+    let split = |component: Component, names: &[&str]| {
         let component = component.good_for(HEALTH_IS_GOOD_FOR);
-        component.split(writers.iter().map(|kind| kind.name()), "has not joined its group yet")
+        component.split(names.iter().copied(), "has not joined its group yet")
     };
-    let health: Vec<_> = of_writers(kafka).into_iter().zip(of_writers(partitions)).collect();
+    let mut kafka = split(kafka, &names);
+    let log = kafka.remove(writers.len());
+    let health = kafka.into_iter().zip(split(partitions, &names[..writers.len()]));
+    let topics = origins.iter().map(|origin| origin.topic.clone()).collect();
+    let ends = LogEnds::watch(&config, writers[0].group_id(), topics, log, shutdown.clone());
+    let ends = ends.map_err(Error::Client)?;
     let encoders = Encoders::start().map_err(Error::Encoders)?;
     let mut threads = JoinSet::new();
     for ((kind, origin), (kafka, partitions)) in writers.into_iter().zip(origins).zip(health) {
@@ -124,6 +130,7 @@ pub async fn run(process: Process) -> Result<(), Error> {
             budget: Arc::clone(&budget),
             kafka,
             partitions,
+            ends: ends.clone(),
             shutdown: shutdown.clone(),
             grace: config.shutdown.grace.saturating_sub(LEAVING),
         };

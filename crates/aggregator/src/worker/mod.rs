@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use service::kafka::LogEnds;
 use service::kafka::records::{Flow, PartitionError};
 use service::{Config, Shutdown, clock};
 
@@ -42,9 +43,7 @@ pub(crate) struct Worker {
     metrics: Metrics,
     aborts_in_a_row: u32,
     last_round: Instant,
-    /// Where the logs of partitions ended that had nothing to read when they were asked for it: a fetch that stalls tells of
-    /// no end.
-    ends: BTreeMap<i32, i64>,
+    ends: LogEnds,
     /// When the log was last told that the memory valve fired.
     last_relief: Option<Instant>,
 }
@@ -56,6 +55,7 @@ impl Worker {
         id: &str,
         health: ThreadHealth,
         metrics: Metrics,
+        ends: LogEnds,
         shutdown: &Shutdown,
     ) -> Result<(), Error> {
         let Some(transactions) = Transactions::start(config, id, health.kafka.clone(), shutdown)? else {
@@ -82,7 +82,7 @@ impl Worker {
             metrics,
             aborts_in_a_row: 0,
             last_round: clock::monotonic(),
-            ends: BTreeMap::new(),
+            ends,
             last_relief: None,
         };
         while !shutdown.requested() {
@@ -280,9 +280,7 @@ impl Worker {
                 continue;
             }
             let position = self.group.position(partition).unwrap_or(0).max(windows.position());
-            let log = self.group.log_bounds(partition);
-            self.ends.extend(log.as_ref().ok().map(|log| (partition, log.end)));
-            match log {
+            match self.group.log_bounds(partition) {
                 Ok(log) if log.end <= position => {
                     windows.skip_to(position);
                     windows.close_idle(now);
@@ -297,7 +295,7 @@ impl Worker {
     /// Offsets still to be read.
     fn lag(&self) -> u64 {
         let of = |(partition, windows): (i32, &PartitionWindows)| {
-            let ends = [self.group.last_known_end(partition), self.ends.get(&partition).copied()];
+            let ends = [self.group.last_known_end(partition), self.ends.of(self.group.topic(), partition)];
             u64::try_from(ends.into_iter().flatten().max()? - windows.position()).ok()
         };
         self.partitions.by_number().filter_map(of).sum()

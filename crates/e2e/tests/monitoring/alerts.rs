@@ -19,7 +19,7 @@ use crate::prometheus::Prometheus;
 const CONFIGS: &str = "kafka.admin.ConfigCommand";
 const DELETE_RECORDS: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
 /// Next to nothing of what comes can be read.
-const QUOTA: &str = "consumer_byte_rate=100";
+const QUOTA: &str = "consumer_byte_rate=1000";
 /// Longer than any rule looks back or waits, but for those that look for hours.
 const WELL: Duration = Duration::from_secs(25);
 /// The slowest are those that wait for ten minutes.
@@ -123,10 +123,10 @@ impl Watch {
 
     /// Waits until every one of these alerts and alarms has fired.
     async fn fires(&mut self, stack: &Stack, alerts: &[&str], alarms: &[&str]) -> Result<()> {
-        let since = self.since;
+        let (since, mut fired_alerts) = (self.since, BTreeSet::new());
         eventually("whoever has to be woken is", WITHIN, async || {
-            self.fired.0.extend(self.prometheus.firing().await?);
-            let missing: Vec<_> = alerts.iter().filter(|alert| !self.fired.0.contains(**alert)).collect();
+            fired_alerts.extend(self.prometheus.firing().await?);
+            let missing: Vec<_> = alerts.iter().filter(|alert| !fired_alerts.contains(**alert)).collect();
             ensure!(missing.is_empty(), "{missing:?} have not fired");
             let fired = self.cloudwatch.fired(stack, since, now(), |name| alarms.contains(&name)).await?;
             let missing: Vec<_> = alarms.iter().filter(|alarm| !fired.contains(**alarm)).collect();
@@ -135,6 +135,7 @@ impl Watch {
             Ok(Some(()))
         })
         .await?;
+        self.fired.0.extend(fired_alerts);
         self.since = now();
         println!("{alerts:?} {alarms:?}: {} s", self.since - since);
         Ok(())

@@ -62,7 +62,8 @@ impl Writer {
 
     /// How far the log reaches beyond what is in S3. A partition that has not been read yet tells nothing.
     fn lag(&self, number: i32, assigned: &Assigned) -> u64 {
-        let end = self.consumer.last_known_end(number);
+        let ends = [self.consumer.last_known_end(number), self.surroundings.ends.of(&self.topic, number)];
+        let end = ends.into_iter().flatten().max();
         // Idle, everything before the last commit is either in S3 or a control record.
         let committed = assigned.committed.map(|hint| hint.committed);
         let written = assigned.partition.written_to().max(committed);

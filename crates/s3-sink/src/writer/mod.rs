@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
+use service::kafka::LogEnds;
 use service::{Component, Shutdown, clock};
 
 use crate::Kind;
@@ -41,6 +42,7 @@ pub(crate) struct Surroundings {
     /// This writer's share in the health of each.
     pub(crate) kafka: Component,
     pub(crate) partitions: Component,
+    pub(crate) ends: LogEnds,
     pub(crate) shutdown: Shutdown,
     pub(crate) grace: Duration,
 }

@@ -8,6 +8,7 @@ pub mod cluster;
 mod disposition;
 pub mod group;
 mod headers;
+mod log_ends;
 mod metadata;
 mod reach;
 pub mod records;
@@ -19,6 +20,7 @@ pub use client::{
 };
 pub use disposition::Disposition;
 pub use headers::{Header, headers};
+pub use log_ends::LogEnds;
 pub use metadata::metadata;
 pub use reach::reaches;
 pub use topics::{missing_topics, partition_count, wait_for_topics};

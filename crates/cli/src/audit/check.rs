@@ -29,7 +29,7 @@ pub(crate) struct Check {
     pub(crate) findings: Vec<String>,
     /// The numbers again, for programs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) numbers: BTreeMap<&'static str, u64>,
+    pub(crate) numbers: BTreeMap<&'static str, u64>,
 }
 
 impl Check {

@@ -52,7 +52,8 @@ impl Auditor {
     /// When Kafka or S3 does not answer.
     pub(crate) async fn look(&mut self) -> anyhow::Result<Audited> {
         let snapshot = quiet_snapshot(&self.positions, &mut self.reader, monotonic()).await?;
-        let Judged { checks, is_settled, is_known, .. } = judge(&self.bucket, &self.positions, &snapshot).await?;
+        let Judged { checks, is_settled, is_known, .. } =
+            judge(&self.bucket, &self.positions, &snapshot).await?;
         let raw = snapshot.ledgers.iter().filter(|ledger| ledger.kind == Kind::Raw);
         let objects = raw.flat_map(|ledger| ledger.entries()).flat_map(|entry| entry.objects());
         Ok(Audited {

@@ -160,8 +160,12 @@ mod tests {
 
     #[test]
     fn an_event_is_on_its_way_once_whoever_lags() {
-        let lag = |who, topic: &str, partition, position| {
-            Lag { who, topic: topic.to_owned(), partition, position, end: 10 }
+        let lag = |who, topic: &str, partition, position| Lag {
+            who,
+            topic: topic.to_owned(),
+            partition,
+            position,
+            end: 10,
         };
         let lags = vec![
             lag("s3-sink", "pageviews", 0, 3),

@@ -27,7 +27,10 @@ impl Guard {
             return Err((405, "this page is read with GET"));
         }
         if self.is_local && !host.is_some_and(is_this_machine) {
-            return Err((421, "ask for localhost or 127.0.0.1: --listen with another address serves other names"));
+            return Err((
+                421,
+                "ask for localhost or 127.0.0.1: --listen with another address serves other names",
+            ));
         }
         Ok(())
     }
@@ -56,7 +59,8 @@ mod tests {
         for host in ["localhost", "localhost:8085", "127.0.0.1:8085", "[::1]", "[::1]:8085"] {
             assert_eq!(admit("127.0.0.1:8085", Method::GET, Some(host)), None, "{host}");
         }
-        for host in ["evil.example", "evil.example:8085", "localhost.evil.example", "127.0.0.1:x", "", "::1"] {
+        for host in ["evil.example", "evil.example:8085", "localhost.evil.example", "127.0.0.1:x", "", "::1"]
+        {
             assert_eq!(admit("127.0.0.1:8085", Method::GET, Some(host)), Some(421), "{host}");
         }
         assert_eq!(admit("[::1]:8085", Method::GET, None), Some(421));

@@ -1,5 +1,4 @@
 // Shows the snapshots that the server sends, one a second. Text from outside is set as text, never as markup.
-'use strict';
 const $ = (id) => document.getElementById(id);
 const set = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const mark = (node, name, value) => { if (node.getAttribute(name) !== value) node.setAttribute(name, value); };
@@ -9,7 +8,7 @@ const mark = (node, name, value) => { if (node.getAttribute(name) !== value) nod
 const count = (n) => n == null ? '–' : Math.round(n).toLocaleString('en');
 const rate = (n) => n == null ? '–' : n > 0 && n < 9.95 ? n.toFixed(1) : count(n);
 const share = (n) => n == null ? '–' : (n * 100).toFixed(n > 0 && n < 0.1 ? 2 : 0) + ' %';
-const ms = (n) => n == null ? '–' : n < 10 ? n.toFixed(1) + ' ms' : n < 10000 ? count(n) + ' ms' : (n / 1000).toFixed(1) + ' s';
+const ms = (n) => n == null ? '–' : n < 10 ? n.toFixed(1) + ' ms' : n < 1000 ? count(n) + ' ms' : (n / 1000).toFixed(1) + ' s';
 const span = (s) => s < 120 ? `${Math.round(s)} s` : s < 7200 ? `${Math.floor(s / 60)} min` : s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} days`;
 const bytes = (n) => {
   if (n == null) return '–';
@@ -84,7 +83,7 @@ function flow(it) {
   list($('flow'), [
     service(ingest, `${rate(it.intake.events)} events/s`),
     system('Kafka', it.kafka, it.storing.waiting == null ? 'how much waits is not known' : `${plural(it.storing.waiting, 'event')} not in S3 yet`),
-    service(aggregator, waiting == null ? '' : waiting ? `${plural(waiting, 'event')} behind` : 'all events read'),
+    service(aggregator, waiting == null ? '' : waiting ? `${plural(waiting, 'event')} to read` : 'all events are read'),
     service(sink, `${plural(it.storing.objects_a_minute, 'object')} a minute`),
     system('S3', it.s3, `${bytes(it.storing.bytes)}/s`),
   ], parts('li', 'b', 'span', 'span'), (node, [name, kind, state, words]) => {
@@ -125,15 +124,15 @@ function numbers({ intake, counting, storing }) {
     ['late events', `${rate(counting.late)}/s`],
     ['repeats, dead letters (5 min)', `${count(counting.repeats)}, ${count(counting.dead_letters)}`],
     ['open windows (counts in them)', `${count(counting.open_windows)} (${count(counting.open_counts)})`],
-    ['stream time is behind', counting.behind == null ? '–' : span(counting.behind)],
+    ['stream time is behind', counting.behind == null ? '–' : counting.behind < 10 ? `${counting.behind.toFixed(1)} s` : span(counting.behind)],
     ['next window closes', closes],
   ]);
   set($('stored'), rate(storing.events));
   facts('f-s3', [
     ['objects', `${count(storing.objects_a_minute)}/min`],
     ['bytes, as encoded', `${bytes(storing.bytes)}/s`],
-    ['oldest that is not written', `${span(storing.oldest)}, flushed every ${storing.flush_interval} s`],
-    ...storing.writers.map(({ name, waiting }) => [`waits for ${name.replace('_', ' ')}`, count(waiting)]),
+    ['oldest unwritten, of a flush', `${span(storing.oldest)} of ${storing.flush_interval} s`],
+    ...storing.writers.map(({ name, waiting }) => [`wait for ${name.replace('_', ' ')}`, count(waiting)]),
   ]);
 }
 
@@ -163,18 +162,21 @@ function audit({ every, running, trouble, last }) {
   set($('a-when'), [when, now].filter(Boolean).join(' · ') || ' ');
   list($('checks'), last ? last.checks : [], () => {
     const node = document.createElement('li');
-    make('b', node);
-    make('small', make('span', node));
-    node.lastChild.prepend('');
+    const details = make('details', node);
+    const summary = make('summary', details);
+    ['b', 'span', 'small'].forEach((part) => make(part, summary));
+    make('ul', details);
     return node;
   }, (node, { name, result, compared, findings }) => {
+    const [details] = node.children;
+    // What must be read is open at once; it may be closed again.
+    if (node.className !== result) details.open = result === 'violated' || result === 'not_provable';
     mark(node, 'class', result);
-    set(node.children[0], RESULTS[result]);
-    const [title, small] = node.children[1].childNodes;
-    set(title, name);
-    // What only waits has said what for in one of them.
-    const found = findings.slice(0, 3).join('; ') + (findings.length > 3 ? `; and ${findings.length - 3} more` : '');
-    set(small, result === 'ok' || !found ? compared : found);
+    const small = result === 'on_its_way' ? 'waits for what is on its way' : result === 'ok' ? compared : findings[0];
+    [RESULTS[result], name, small].forEach((text, at) => set(details.firstChild.children[at], text));
+    const found = [compared, ...findings.slice(0, 10)].filter(Boolean);
+    if (findings.length > 10) found.push(`and ${findings.length - 10} more, which pageviews audit lists`);
+    list(details.lastChild, found, parts('li'), set);
   });
 }
 

@@ -109,7 +109,10 @@ mod tests {
 
     #[test]
     fn a_replica_is_called_by_what_tells_it_from_others() {
-        assert_eq!(names("a:81-82", &["127.0.0.1"]), ["s3-sink-1 = 127.0.0.1:81", "s3-sink-2 = 127.0.0.1:82"]);
+        assert_eq!(
+            names("a:81-82", &["127.0.0.1"]),
+            ["s3-sink-1 = 127.0.0.1:81", "s3-sink-2 = 127.0.0.1:82"]
+        );
         assert_eq!(names("a:81", &["10.0.0.1"]), ["s3-sink = 10.0.0.1:81"]);
         assert_eq!(
             names("a:81", &["10.0.0.1", "10.0.0.2"]),

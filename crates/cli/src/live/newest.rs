@@ -28,9 +28,9 @@ impl Newest {
     pub(crate) fn add(&mut self, entry: &Entry) {
         let Content::Written(written) = &entry.content else { return };
         for object in &written.objects {
-            let folder = FOLDERS.into_iter().find(|folder| {
-                object.key.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-            });
+            let folder = FOLDERS
+                .into_iter()
+                .find(|folder| object.key.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')));
             let Some(folder) = folder else { continue };
             let kept = self.0.entry(folder).or_default();
             if kept.iter().any(|known| known.key == object.key) {
@@ -87,8 +87,12 @@ mod tests {
             .folders()
             .map(|(folder, objects)| (folder, objects.iter().map(|new| new.last.0).collect::<Vec<_>>()))
             .collect();
-        let expected =
-            [("raw", vec![50, 40, 30, 20]), ("aggregates", vec![]), ("late", vec![]), ("dead-letter", vec![60])];
+        let expected = [
+            ("raw", vec![50, 40, 30, 20]),
+            ("aggregates", vec![]),
+            ("late", vec![]),
+            ("dead-letter", vec![60]),
+        ];
         assert_eq!(shown, expected);
     }
 }

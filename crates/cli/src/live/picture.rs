@@ -271,10 +271,10 @@ impl Picture {
                 component: trouble.component.clone(),
                 words: trouble.words.clone(),
             });
-            let silence = replica.silence.iter().map(|words| snapshot::Trouble {
-                component: "no answer".to_owned(),
-                words: words.clone(),
-            });
+            let silence = replica
+                .silence
+                .iter()
+                .map(|words| snapshot::Trouble { component: "no answer".to_owned(), words: words.clone() });
             let sample = &replica.said.sample;
             snapshot::Replica {
                 name: replica.name.clone(),

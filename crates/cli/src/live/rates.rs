@@ -86,8 +86,7 @@ impl History {
 
     /// By how much a counter has grown lately.
     pub(crate) fn growth(&self, counter: Counter, over: Duration) -> f64 {
-        self.span(over)
-            .map_or(0.0, |((_, first), (_, last))| last.counter(counter) - first.counter(counter))
+        self.span(over).map_or(0.0, |((_, first), (_, last))| last.counter(counter) - first.counter(counter))
     }
 
     /// How much a counter grows in a second; `None` where there was but one look.
@@ -158,7 +157,8 @@ mod tests {
             assert_eq!(increase(before, after), grown, "{before} {after}");
         }
         let mut totals = Totals::default();
-        totals.add(&sample(90.0, &[(500, 5.0), (u64::MAX, 9.0)]), &sample(4.0, &[(500, 5.0), (u64::MAX, 6.0)]));
+        totals
+            .add(&sample(90.0, &[(500, 5.0), (u64::MAX, 9.0)]), &sample(4.0, &[(500, 5.0), (u64::MAX, 6.0)]));
         assert_eq!(totals.counter(Counter::Accepted), 4.0);
         assert_eq!(totals.answers, [(500, 5.0), (u64::MAX, 6.0)].into());
     }

@@ -119,7 +119,8 @@ impl Replica {
     }
 
     fn is_silent(&mut self, now: Instant, silence: String) {
-        let state = if matches!(self.state, State::Stopping | State::Left) { State::Left } else { State::Gone };
+        let state =
+            if matches!(self.state, State::Stopping | State::Left) { State::Left } else { State::Gone };
         self.change(now, state);
         self.silence = Some(silence);
     }
@@ -196,7 +197,10 @@ mod tests {
         assert_eq!(only(&replicas).cores(), Some(0.5));
         replicas.take(start + 2 * second, answer(refused()));
         let gone = only(&replicas);
-        assert_eq!((gone.state, gone.since, replicas.samples().count()), (State::Gone, start + 2 * second, 0));
+        assert_eq!(
+            (gone.state, gone.since, replicas.samples().count()),
+            (State::Gone, start + 2 * second, 0)
+        );
         replicas.take(start + 3 * second, answer(said(3.0, 0.1, None)));
         assert_eq!((only(&replicas).state, only(&replicas).restarts), (State::Up, 1));
         assert_eq!(replicas.totals.counter(Counter::Objects), 7.0);

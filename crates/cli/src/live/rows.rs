@@ -16,7 +16,7 @@ use super::picture::Seen;
 use super::top::MINUTES;
 
 /// How far back it begins.
-const BACK: Duration = Duration::from_secs(60 * MINUTES as u64);
+const BACK: Duration = Duration::from_secs(60 * MINUTES.unsigned_abs());
 /// How long one question may take, and between two tries.
 const TIMEOUT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_secs(1);

@@ -118,7 +118,9 @@ impl Sample {
             "aggregator_rows_total" => self.count(Counter::Rows, value),
             "pageviews_repeats_total" => self.count(Counter::Repeats, value),
             // In ingest-api these are faults of events that it refused.
-            "pageviews_rejected_total" if service == Service::Aggregator => self.count(Counter::DeadLetters, value),
+            "pageviews_rejected_total" if service == Service::Aggregator => {
+                self.count(Counter::DeadLetters, value)
+            }
             "aggregator_offsets_missed_total" => self.count(Counter::Missed, value),
             "s3_writes_total" => self.count(Counter::Objects, value),
             "s3_written_bytes_total" => self.count(Counter::Bytes, value),
@@ -240,7 +242,8 @@ half{a=\"1\"} x
     #[test]
     fn what_is_shown_is_taken_and_the_rest_is_passed_over() {
         let sample = Sample::parse(Service::IngestApi, INGEST);
-        let counters = [Counter::Accepted, Counter::Requests, Counter::Refused, Counter::Failed, Counter::Cpu];
+        let counters =
+            [Counter::Accepted, Counter::Requests, Counter::Refused, Counter::Failed, Counter::Cpu];
         assert_eq!(counters.map(|counter| sample.counter(counter)), [9007.0, 100.0, 4.0, 6.0, 1.5]);
         assert_eq!(sample.answers, [(500, 53.0), (u64::MAX, 90.0)].into());
         assert_eq!((sample.version.as_deref(), sample.behind), (Some("0.1.0"), None));

@@ -1,16 +1,16 @@
-//! The postcodes with the most pageviews in the newest minutes, added up from the topics' rows.
+//! The postcodes with the most pageviews in the newest minutes that were counted, added up from the topics' rows.
 
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 use model::{PageviewAggregate, Postcode, Window};
 
-/// How many minutes are added up.
-pub(crate) const MINUTES: usize = 10;
+/// How many minutes are added up, up to the newest one that has a row.
+pub(crate) const MINUTES: i64 = 10;
 /// How many counts of a postcode in a minute are kept at most: 60 bytes each.
 const LIMIT: usize = 200_000;
 
-/// The counts of the newest minutes that have any. A count is the sum of its rows, of both topics.
+/// The counts of the newest minutes. A count is the sum of its rows, of both topics.
 #[derive(Debug, Default)]
 pub(crate) struct Top {
     minutes: BTreeMap<Window, HashMap<Postcode, u64, RandomState>>,
@@ -38,10 +38,18 @@ impl Top {
         let before = minute.len();
         *minute.entry(row.postcode).or_default() += row.pageview_count;
         self.counts += minute.len() - before;
-        // The newest minute is kept, however many postcodes it has.
-        while self.minutes.len() > MINUTES || (self.counts > LIMIT && self.minutes.len() > 1) {
+        while self.has_too_many() {
             self.counts -= self.minutes.pop_first().map_or(0, |(_, minute)| minute.len());
         }
+    }
+
+    /// Whether the first minute must go. The newest is kept, however many postcodes it has.
+    fn has_too_many(&self) -> bool {
+        let Some((first, last)) = self.minutes.keys().next().zip(self.minutes.keys().next_back()) else {
+            return false;
+        };
+        let minutes = (last.start().0 - first.start().0) / Window::SECONDS + 1;
+        minutes > MINUTES || (self.counts > LIMIT && minutes > 1)
     }
 
     /// The `n` first.
@@ -87,11 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_minutes_are_kept() {
+    fn the_newest_minutes_are_kept_whether_all_have_rows_or_not() {
         let mut top = Top::default();
-        (0..12).for_each(|minute| add(&mut top, "N1", minute, 1));
+        [0, 1, 2, 5, 11].into_iter().for_each(|minute| add(&mut top, "N1", minute, 1));
         add(&mut top, "N1", 1, 100);
         let ranking = top.ranking(1).unwrap();
-        assert_eq!((ranking.first.start().0, ranking.total, top.counts), (120, 10, 10));
+        assert_eq!((ranking.first.start().0, ranking.total, top.counts), (120, 3, 3));
     }
 }

@@ -83,7 +83,8 @@ fn reasons(snapshot: &Snapshot) -> Vec<String> {
     let mut reasons = Vec::new();
     for (name, reach) in [("Kafka", &snapshot.kafka), ("S3", &snapshot.s3)] {
         if reach.up == Some(false) {
-            let words = reach.words.as_deref().map_or_else(String::new, |words| format!(" ({})", brief(words)));
+            let words =
+                reach.words.as_deref().map_or_else(String::new, |words| format!(" ({})", brief(words)));
             reasons.push(format!("{name} does not answer for {}{words}", span(reach.seconds)));
         }
     }

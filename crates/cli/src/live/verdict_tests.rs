@@ -191,7 +191,10 @@ fn a_loss_goes_before_everything_else() {
     );
     let (level, words) = with(|it| it.storing.lost = 1200.0);
     assert_eq!(level, Level::Lost);
-    assert_eq!(words, "Something is lost: retention dropped 1,200 offsets before they were counted or in S3.");
+    assert_eq!(
+        words,
+        "Something is lost: retention dropped 1,200 offsets before they were counted or in S3."
+    );
 }
 
 #[test]

@@ -80,7 +80,9 @@ type Ends = Vec<(String, i32, (i64, i64))>;
 fn ends(consumer: &BaseConsumer, partitions: &TopicPartitionList) -> KafkaResult<Ends> {
     let end = |topic: &str, partition| watermarks(consumer.client(), topic, partition, TIMEOUT);
     let elements = partitions.elements();
-    let ends = elements.iter().map(|it| Ok((it.topic().to_owned(), it.partition(), end(it.topic(), it.partition())?)));
+    let ends = elements
+        .iter()
+        .map(|it| Ok((it.topic().to_owned(), it.partition(), end(it.topic(), it.partition())?)));
     ends.collect()
 }
 

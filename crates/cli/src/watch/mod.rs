@@ -69,9 +69,7 @@ async fn once(
     shutdown: &Shutdown,
     json: bool,
 ) -> anyhow::Result<Verdict> {
-    let looked = async {
-        while next(snapshots, shutdown).await {}
-    };
+    let looked = async { while next(snapshots, shutdown).await {} };
     let _ = tokio::time::timeout(LOOK, looked).await;
     let audited = snapshots.wait_for(|snapshot| snapshot.audit.running.is_none() || shutdown.requested());
     let _ = tokio::time::timeout(AUDIT, audited).await;

@@ -43,8 +43,11 @@ fn flow(snapshot: &Snapshot) -> Vec<String> {
     let (intake, counting, storing) = (&snapshot.intake, &snapshot.counting, &snapshot.storing);
     let known = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), rate);
     let time = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
-    let share = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0));
-    let waits = |waiting: Option<u64>| waiting.map_or_else(|| "-".to_owned(), |events| HumanCount(events).to_string());
+    let share =
+        |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+    let waits = |waiting: Option<u64>| {
+        waiting.map_or_else(|| "-".to_owned(), |events| HumanCount(events).to_string())
+    };
     let mut lines = vec![
         row("in", &format!("{} events/s   {}", known(intake.events), curve(&intake.curve))),
         row(
@@ -169,7 +172,9 @@ fn audit(audit: &Audit) -> Vec<String> {
     };
     let took = format!("{:.1} s", last.took_ms as f64 / 1e3);
     let mut lines = vec![row("audit", &format!("{result}; {} ago, took {took}", span(last.seconds)))];
-    for check in last.checks.iter().filter(|check| matches!(check.result, Finding::Violated | Finding::NotProvable)) {
+    for check in
+        last.checks.iter().filter(|check| matches!(check.result, Finding::Violated | Finding::NotProvable))
+    {
         lines.extend(check.findings.iter().map(|finding| row("", &format!("{}: {finding}", check.name))));
     }
     lines
@@ -238,12 +243,20 @@ mod tests {
         let object = Object { key: "raw/x".to_owned(), records: 7, seconds: 9 };
         snapshot.objects = vec![Folder { name: "raw", objects: vec![object] }];
         let wide = screen(&snapshot, usize::MAX).join("\n");
-        for words in ["✔ Working: 4,980", "▁▅█", "top postcodes of 12:55 to 13:04 UTC", "7 records, 9 s old: raw/x"] {
+        for words in
+            ["✔ Working: 4,980", "▁▅█", "top postcodes of 12:55 to 13:04 UTC", "7 records, 9 s old: raw/x"]
+        {
             assert!(wide.contains(words), "{words} is not in\n{wide}");
         }
         let narrow = screen(&snapshot, 30);
         assert!(narrow.iter().all(|line| line.chars().count() <= 30), "{narrow:#?}");
-        assert_eq!(narrow[2..5], ["✔ Working: 4,980 events/s in,", "  counted and in S3; nothing", "  lost."]);
-        assert_eq!(line(&snapshot), "2026-11-24T13:04:00Z  Working: 4,980 events/s in, counted and in S3; nothing lost.");
+        assert_eq!(
+            narrow[2..5],
+            ["✔ Working: 4,980 events/s in,", "  counted and in S3; nothing", "  lost."]
+        );
+        assert_eq!(
+            line(&snapshot),
+            "2026-11-24T13:04:00Z  Working: 4,980 events/s in, counted and in S3; nothing lost."
+        );
     }
 }

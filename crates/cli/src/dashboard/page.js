@@ -38,11 +38,7 @@ const parts = (name, ...children) => () => {
   children.forEach((child) => make(child, node));
   return node;
 };
-const facts = (id, pairs) => {
-  const flat = pairs.flat();
-  const node = $(id);
-  flat.forEach((text, at) => set(node.children[at] || make(at % 2 ? 'dd' : 'dt', node), text));
-};
+const facts = (id, pairs) => list($(id), pairs, parts('div', 'dt', 'dd'), (node, pair) => pair.forEach((text, at) => set(node.children[at], text)));
 
 // --- the parts of the page
 
@@ -117,7 +113,7 @@ function numbers({ intake, counting, storing }) {
   ]);
   set($('counted'), rate(counting.counted));
   const next = counting.next;
-  const closes = !next ? 'none is open' : next.closes_in == null ? `${minute(next.start)}, when time goes on` : `${minute(next.start)} in ${span(next.closes_in)}`;
+  const closes = !next ? 'none is open' : next.closes_in == null ? `${minute(next.start)} by event time` : `${minute(next.start)} in ${span(next.closes_in)}`;
   facts('f-count', [
     ['read now', `${rate(counting.read)}/s`],
     ['rows', `${rate(counting.rows)}/s`],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use service::Config;
 use service::clock::monotonic;
-use tokio::runtime::Handle;
+use tokio::runtime::Builder;
 
 use super::Eyes;
 use super::picture::Seen;
@@ -19,10 +19,16 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// The pause is so many times as long as the audit took, at least: one that reads much is made less often.
 const SHARE: u32 = 9;
 
-/// Audits in a thread of its own, for as long as `eyes` are open: it asks Kafka in calls that block.
+/// Audits in a thread and a runtime of its own, for as long as `eyes` are open: it asks Kafka in calls that block, and
+/// nobody waits for one of them when the process ends.
 pub(super) fn start(config: Config, every: Duration, eyes: Eyes) {
-    let runtime = Handle::current();
-    thread::spawn(move || runtime.block_on(audit(config, every, eyes)));
+    thread::spawn(move || {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(audit(config, every, eyes)),
+            Err(error) => drop(eyes.send(Seen::Audited(Err(error.to_string())))),
+        }
+    });
 }
 
 async fn audit(config: Config, every: Duration, eyes: Eyes) {

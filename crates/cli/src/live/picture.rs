@@ -197,9 +197,9 @@ impl Picture {
             |of| (requests > 0.0).then(|| rounded(self.history.growth(of, MINUTE) / requests, 10_000.0));
         let curve = self.history.curve(now, Counter::Accepted);
         snapshot::Intake {
-            events: self.rate(Counter::Accepted, NOW),
+            events: self.rate(Service::IngestApi, Counter::Accepted, NOW),
             curve: curve.into_iter().map(|point| point.map(|rate| rounded(rate, 10.0))).collect(),
-            requests: self.rate(Counter::Requests, NOW),
+            requests: self.rate(Service::IngestApi, Counter::Requests, NOW),
             p50_ms: milliseconds(0.5),
             p99_ms: milliseconds(0.99),
             refused: share(Counter::Refused),
@@ -216,10 +216,10 @@ impl Picture {
         let lags = self.replicas.of(Service::Aggregator).filter(|(_, replica)| !replica.is_away());
         let lag = lags.filter_map(|(_, replica)| lag(replica)).reduce(u64::saturating_add);
         snapshot::Counting {
-            read: self.rate(Counter::Consumed, NOW),
-            counted: self.rate(Counter::Counted, MINUTES),
-            rows: self.rate(Counter::Rows, MINUTES),
-            late: self.rate(Counter::Late, MINUTES),
+            read: self.rate(Service::Aggregator, Counter::Consumed, NOW),
+            counted: self.rate(Service::Aggregator, Counter::Counted, MINUTES),
+            rows: self.rate(Service::Aggregator, Counter::Rows, MINUTES),
+            late: self.rate(Service::Aggregator, Counter::Late, MINUTES),
             repeats: self.history.growth(Counter::Repeats, HISTORY),
             dead_letters: self.history.growth(Counter::DeadLetters, HISTORY),
             open_windows,
@@ -238,9 +238,9 @@ impl Picture {
             sample.counter(Counter::LostOffsets) + sample.counter(Counter::Missed)
         };
         snapshot::Storing {
-            events: self.rate(Counter::Stored, MINUTE),
+            events: self.rate(Service::S3Sink, Counter::Stored, MINUTE),
             objects_a_minute: self.history.growth(Counter::Objects, MINUTE),
-            bytes: self.rate(Counter::Bytes, MINUTE),
+            bytes: self.rate(Service::S3Sink, Counter::Bytes, MINUTE),
             oldest: self.replicas.samples().map(|sample| sample.oldest).fold(0.0, f64::max),
             flush_interval: self.settings.flush_interval.as_secs(),
             waiting: waiting(Kind::Raw),
@@ -332,8 +332,10 @@ impl Picture {
         }
     }
 
-    fn rate(&self, counter: Counter, over: Duration) -> Option<f64> {
-        self.history.rate(counter, over).map(|rate| rounded(rate, 10.0))
+    /// Not known where no replica of `service` tells.
+    fn rate(&self, service: Service, counter: Counter, over: Duration) -> Option<f64> {
+        let is_told = self.replicas.of(service).any(|(_, replica)| !replica.is_away());
+        self.history.rate(counter, over).filter(|_| is_told).map(|rate| rounded(rate, 10.0))
     }
 }
 

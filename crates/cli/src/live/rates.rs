@@ -42,11 +42,14 @@ impl Totals {
     }
 }
 
+/// When somebody looked, and what there was.
+type Look = (Instant, Totals);
+
 /// [`Totals`] of the last minutes.
 #[derive(Debug)]
 pub(crate) struct History {
     began: Instant,
-    looks: VecDeque<(Instant, Totals)>,
+    looks: VecDeque<Look>,
 }
 
 impl History {
@@ -78,7 +81,7 @@ impl History {
     }
 
     /// The last look, and the one `over` before it, or the first there is.
-    fn span(&self, over: Duration) -> Option<(&(Instant, Totals), &(Instant, Totals))> {
+    fn span(&self, over: Duration) -> Option<(&Look, &Look)> {
         let last = self.looks.back()?;
         let first = self.looks.iter().find(|(at, _)| last.0.saturating_duration_since(*at) <= over)?;
         Some((first, last))

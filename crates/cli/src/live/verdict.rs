@@ -83,9 +83,10 @@ fn reasons(snapshot: &Snapshot) -> Vec<String> {
     let mut reasons = Vec::new();
     for (name, reach) in [("Kafka", &snapshot.kafka), ("S3", &snapshot.s3)] {
         if reach.up == Some(false) {
-            let words =
-                reach.words.as_deref().map_or_else(String::new, |words| format!(" ({})", brief(words)));
-            reasons.push(format!("{name} does not answer for {}{words}", span(reach.seconds)));
+            let words = told(reach.words.as_deref().unwrap_or("no answer"), reach);
+            // It may be our own fault, of a credential say.
+            let only_we = if finds_no_fault(snapshot, name) { "; the services do not complain" } else { "" };
+            reasons.push(format!("{name} does not answer for {} ({words}{only_we})", span(reach.seconds)));
         }
     }
     for service in &snapshot.services {
@@ -109,6 +110,15 @@ fn reasons(snapshot: &Snapshot) -> Vec<String> {
     reasons
 }
 
+/// Whether replicas that need a system answer, and none of them complains of it.
+fn finds_no_fault(snapshot: &Snapshot, system: &str) -> bool {
+    let of = |service: &&Service| system != "S3" || service.name == "s3-sink";
+    let complains = |trouble: &Trouble| trouble.component.eq_ignore_ascii_case(system);
+    let mut replicas = snapshot.services.iter().filter(of).flat_map(|service| &service.replicas);
+    let is_well = |replica: &Replica| is_away(replica) || !replica.troubles.iter().any(complains);
+    replicas.clone().any(|replica| !is_away(replica)) && replicas.all(is_well)
+}
+
 /// What is wrong with a service. What its replicas say of a system that does not answer us either is said already.
 fn troubles(service: &Service, kafka: &Reach, s3: &Reach) -> Vec<String> {
     let is_there = service.replicas.iter().any(|replica| !is_away(replica));
@@ -130,7 +140,7 @@ fn troubles(service: &Service, kafka: &Reach, s3: &Reach) -> Vec<String> {
                 });
                 troubles.extend(own.map(|Trouble { component, words }| match component.as_str() {
                     "kafka" => format!("{name} cannot use Kafka for {time} ({})", brief(words)),
-                    "s3" => format!("{name} cannot reach S3 for {time} ({})", brief(words)),
+                    "s3" => format!("{name} cannot reach S3 for {time} ({})", told(words, s3)),
                     _ => format!("{name} is not ready for {time} ({component}: {})", brief(words)),
                 }));
             }
@@ -140,6 +150,12 @@ fn troubles(service: &Service, kafka: &Reach, s3: &Reach) -> Vec<String> {
         troubles.push(format!("no {} answers at {}", service.name, service.asked));
     }
     troubles
+}
+
+/// An error's words, without where that was asked for: whoever reads them knows.
+fn told(words: &str, asked: &Reach) -> String {
+    let at = format!("{}: ", asked.asked);
+    brief(words.strip_prefix(&at).unwrap_or(words))
 }
 
 fn working(snapshot: &Snapshot) -> String {

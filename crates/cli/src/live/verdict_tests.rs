@@ -110,7 +110,7 @@ fn a_pipeline_that_is_degraded_says_why() {
     assert_eq!(
         with(|it| {
             away(&mut it.s3);
-            it.s3.words = Some("dispatch failure: io error: Connection refused (os error 111)".to_owned());
+            it.s3.words = Some("s3://b: dispatch failure: io error: Connection refused (os error 111)".to_owned());
             it.services[2].replicas = vec![replica("s3-sink-1", State::Down, 11, &[("s3", "x")])];
             it.storing.waiting = Some(30_000);
         }),
@@ -121,11 +121,16 @@ fn a_pipeline_that_is_degraded_says_why() {
         )
     );
     assert_eq!(
+        said(|it| (it.kafka.up, it.kafka.words) = (Some(false), Some("no broker answers".to_owned()))),
+        "Degraded: Kafka does not answer for 0 s (no broker answers; the services do not complain)."
+    );
+    assert_eq!(
         said(|it| {
-            it.services[2].replicas = vec![replica("s3-sink-1", State::Down, 12, &[("s3", "503 SlowDown")])];
+            it.services[2].replicas =
+                vec![replica("s3-sink-1", State::Down, 12, &[("s3", "s3://b: 503 SlowDown (raw)")])];
             it.storing.waiting = Some(1);
         }),
-        "Degraded: s3-sink-1 cannot reach S3 for 12 s (503 SlowDown). 1 event waits in Kafka; nothing is lost."
+        "Degraded: s3-sink-1 cannot reach S3 for 12 s (503 SlowDown (raw)). 1 event waits in Kafka; nothing is lost."
     );
     assert_eq!(
         said(|it| it.services[1].replicas[0] = replica("aggregator-1", State::Gone, 40, &[])),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aggregator::resume_point::ResumePoint;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use s3_sink::Kind;
 use s3_sink::hint::Hint;
@@ -126,7 +126,12 @@ impl Clients {
 
 /// What kept Kafka from an answer, without rdkafka's name for the question.
 fn words(error: KafkaError) -> String {
-    error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut};
+    match error.rdkafka_error_code() {
+        Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut) => "no broker answers".to_owned(),
+        Some(code) => code.to_string(),
+        None => error.to_string(),
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "polls a system that announces nothing")]

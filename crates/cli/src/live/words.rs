@@ -35,6 +35,10 @@ pub(crate) fn span(seconds: u64) -> String {
 /// An error's words without what says nothing to whoever reads a page: the layers of a client, and the brackets that name
 /// who said it.
 pub(crate) fn brief(words: &str) -> String {
+    // What the SDK says then is where it looked last.
+    if words.contains("loading credentials") {
+        return "no AWS credentials here: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY".to_owned();
+    }
     const LAYERS: [&str; 7] = [
         "dispatch failure",
         "io error",
@@ -69,5 +73,7 @@ mod tests {
                      error: Connection refused (os error 111) (raw, late)";
         assert_eq!(brief(words), "s3://b (http://127.0.0.1:4566): Connection refused (raw, late)");
         assert_eq!(brief("joining the group"), "joining the group");
+        let credentials = "HEAD b: other: an error occurred while loading credentials: IMDS is disabled";
+        assert_eq!(brief(credentials), "no AWS credentials here: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY");
     }
 }

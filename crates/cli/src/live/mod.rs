@@ -3,7 +3,7 @@
 //! ```text
 //! replicas -> poll    -> sample  -> replicas, rates -+
 //! Kafka    -> waiting ------------------------------ |
-//!          -> rows    -> top ----------------------- +-> picture -> snapshot -> verdict
+//!          -> rows    -> top ----------------------- +-> picture -> shown: snapshot, verdict
 //! S3       -> ledger  -> newest -------------------- |
 //! S3, Kafka-> audit --------------------------------- +
 //! ```
@@ -20,6 +20,7 @@ mod rates;
 mod replicas;
 mod rows;
 mod sample;
+mod shown;
 pub(crate) mod snapshot;
 mod top;
 mod verdict;

@@ -8,7 +8,7 @@ use s3_sink::ledger::{Content, Entry};
 /// How many of a folder are kept.
 const KEPT: usize = 4;
 /// The folders, in the order in which they are shown.
-pub(crate) const FOLDERS: [&str; 4] = ["raw", "aggregates", "late", "dead-letter"];
+const FOLDERS: [&str; 4] = ["raw", "aggregates", "late", "dead-letter"];
 
 /// One object.
 #[derive(Debug, Clone, PartialEq, Eq)]

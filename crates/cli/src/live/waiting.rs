@@ -129,7 +129,11 @@ fn words(error: KafkaError) -> String {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut};
     match error.rdkafka_error_code() {
         Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut) => "no broker answers".to_owned(),
-        Some(code) => code.to_string(),
+        // "NotLeaderForPartition (Broker: Not leader for partition)": the words, and not the name.
+        Some(code) => {
+            let words = code.to_string();
+            words.split_once('(').map_or(words.as_str(), |(_, rest)| rest.trim_end_matches(')')).to_owned()
+        }
         None => error.to_string(),
     }
 }

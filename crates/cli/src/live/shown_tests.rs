@@ -1,12 +1,14 @@
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use service::clock::monotonic;
 
-use super::super::replicas::Said;
+use super::super::picture::{Seen, Settings, Waiting};
+use super::super::replicas::{Answer, Said};
 use super::super::sample::Sample;
 use super::super::snapshot::{Finding, Level};
 use super::*;
-use crate::audit::Check;
+use crate::audit::{Audited, Check};
 
 const WALL: EpochMillis = EpochMillis(1_611_662_684_000);
 const SECOND: Duration = Duration::from_secs(1);

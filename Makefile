@@ -65,7 +65,7 @@ dist: need-dist ## | Build the binaries that go into images: with Kafka over TLS
 	@# The others again, which nothing has to be compiled for.
 	@cargo build --release --locked --workspace --bins --quiet
 
-test: need-all build ## | Unit, property and end-to-end tests; runs beside `make up`
+test: need-test build ## | Unit, property and end-to-end tests; runs beside `make up`
 	cargo test --release --locked --workspace
 
 test-containers: need-all need-containers dist ## | The same compose file, broken on a real engine; makes the images that cannot be pulled
@@ -116,6 +116,10 @@ need-all: need-rust
 	  || { echo "missing: venv, which the S3 emulator is installed in (Debian: apt-get install python3-venv)" >&2; missing=1; }; \
 	[ -z "$$missing" ]
 
+need-test: need-all
+	@[ -n "$${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null \
+	  || { echo "missing: chromium, which looks at the dashboard (Debian: apt-get install chromium; or set CHROMIUM)" >&2; exit 1; }
+
 need-dist: need-rust
 	@missing=; $(call need,perl,which configures OpenSSL,perl); [ -z "$$missing" ]
 
@@ -131,4 +135,4 @@ need-bench:
 	[ -z "$$missing" ]
 
 .PHONY: help up down demo scale restart status logs clean build test soak bench-aggregator bench-sink bench-ingest lint fmt \
-	need-rust need-all need-bench need-dist need-containers up-processes up-containers dist test-containers
+	need-rust need-all need-test need-bench need-dist need-containers up-processes up-containers dist test-containers

@@ -18,10 +18,12 @@ is_service() {
   [[ " $services " == *" ${1:-} "* ]] || die "there is no service ${1:-}: they are $services" 64
 }
 
+is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
 # port VARIABLE DEFAULT WHAT: one that something else has taken is told before anything starts.
 check_port() {
   local port=${!1:-$2}
-  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+  if is_taken "$port"; then
     die "port $port, which $3 needs, is taken by another program: stop that, or set $1 to a free one"
   fi
 }
@@ -40,10 +42,17 @@ build() {
 
 up() {
   local began=$SECONDS service count scales=()
+  local dashboard="http://localhost:${DASHBOARD_PORT:-8085}   (is it working, how fast, is anything lost?)"
   if [ -z "$(compose ps --quiet)" ]; then
     check_port API_PORT 8080 "the gateway"
     check_port KAFKA_PORT 9092 Kafka
     check_port S3_PORT 4566 "the AWS emulator"
+    # It only looks: the rest goes on without it.
+    if is_taken "${DASHBOARD_PORT:-8085}"; then
+      say "no dashboard: port ${DASHBOARD_PORT:-8085} is taken by another program; DASHBOARD_PORT moves it"
+      scales+=(--scale dashboard=0)
+      dashboard=none
+    fi
   fi
   # For us alone: there may be passwords among them. The configuration file is the images' own, whatever this shell says.
   (umask 077 && env | grep -E '^PAGEVIEW_[A-Z0-9_]+=' | grep -vE '^PAGEVIEW_(CONFIG|PROFILE)=' >"$settings" || true)
@@ -60,6 +69,7 @@ up() {
 up in $((SECONDS - began)) s
 
   API        http://localhost:${API_PORT:-8080}/api/pageviews   (health: /actuator/health, metrics of one replica: /metrics)
+  dashboard  $dashboard
   Kafka      localhost:${KAFKA_PORT:-9092}
   S3         aws --endpoint-url=http://localhost:${S3_PORT:-4566} s3 ls s3://pageview-data/   (any credentials, region eu-west-2)
   metrics    docker compose up -d prometheus grafana   (ports 9090 and 3000)

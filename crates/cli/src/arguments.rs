@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use model::EpochSeconds;
 use service::config::Setting as _;
 
-use crate::{audit, backfill, bucket, counts, forget, generate, redrive, topics};
+use crate::{audit, backfill, bucket, counts, dashboard, forget, generate, redrive, topics, watch};
 
 /// The operator's hand on a pageview pipeline.
 ///
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Generate(generate::Options),
     Counts(counts::Options),
     Audit(audit::Options),
+    Dashboard(dashboard::Options),
+    Watch(watch::Options),
     Backfill(backfill::Options),
     Redrive(redrive::Options),
     Forget(forget::Options),

@@ -11,6 +11,7 @@ use rdkafka::metadata::Metadata;
 use service::clock::monotonic;
 use service::{Config, kafka};
 
+use crate::progress;
 use crate::verdict::Unreachable;
 
 /// How long one question may take.
@@ -39,7 +40,7 @@ impl Cluster {
         let deadline = monotonic() + wait;
         let mut glance = self.consumer.fetch_metadata(None, GLANCE.min(wait));
         if glance.is_err() && monotonic() < deadline {
-            eprintln!("waiting for Kafka at {}", self.servers);
+            progress::say(format_args!("waiting for Kafka at {}", self.servers));
         }
         while glance.is_err() && monotonic() < deadline {
             glance = self.consumer.fetch_metadata(None, GLANCE.min(until(deadline)));

@@ -6,6 +6,7 @@
 //!           -> generate -> ingest-api, receipts
 //!           -> counts   -> S3
 //!           -> audit    -> S3, Kafka, receipts
+//!           -> dashboard, watch -> live -> services, S3, Kafka
 //!           -> redrive  -> S3, Kafka
 //!           -> backfill -> S3, Kafka
 //!           -> forget   -> S3, Kafka
@@ -18,19 +19,23 @@ mod audit;
 mod backfill;
 mod bucket;
 mod counts;
+mod dashboard;
 mod forget;
 mod generate;
 mod kafka;
+mod live;
 mod minutes;
 mod objects;
 mod output;
 pub mod progress;
 mod receipts;
 mod redrive;
+mod signals;
 mod span;
 mod topics;
 mod transaction;
 mod verdict;
+mod watch;
 
 use service::Config;
 
@@ -44,7 +49,7 @@ use arguments::Command;
 /// # Errors
 /// What kept the command from an answer; [`exit_code`] tells which code that is.
 pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
-    // No command listens, so the port that a service would have by default does not matter.
+    // The port is that of a service, and none of ours.
     let config = Config::load(arguments.config.as_deref(), 0)?;
     match arguments.command {
         Command::Topics(options) => topics::run(&config, &options).await,
@@ -52,6 +57,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Generate(options) => generate::run(&options).await,
         Command::Counts(options) => counts::run(&config, &options).await,
         Command::Audit(options) => audit::run(&config, &options).await,
+        Command::Dashboard(options) => dashboard::run(&config, &options).await,
+        Command::Watch(options) => watch::run(&config, &options).await,
         Command::Backfill(options) => backfill::run(&config, &options).await,
         Command::Redrive(options) => redrive::run(&config, &options).await,
         Command::Forget(options) => forget::run(&config, &options).await,

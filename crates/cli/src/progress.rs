@@ -1,6 +1,7 @@
 //! Telling how far a long work is: a bar on a terminal, a line now and then elsewhere. On standard error, so that the
 //! result on standard output can be piped.
 
+use std::fmt::Display;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,26 @@ use service::clock::monotonic;
 
 /// Between two lines where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+tokio::task_local! {
+    static SILENT: ();
+}
+
+/// Runs `work` without a word about how far it is: where somebody draws on the terminal, or looks again every minute.
+pub async fn silently<T>(work: impl Future<Output = T>) -> T {
+    SILENT.scope((), work).await
+}
+
+/// Tells the operator something on standard error.
+pub(crate) fn say(words: impl Display) {
+    if !is_silent() {
+        eprintln!("{words}");
+    }
+}
+
+fn is_silent() -> bool {
+    SILENT.try_with(|()| ()).is_ok()
+}
 
 /// One piece of work. What it drew on a terminal is gone when it is dropped.
 #[derive(Debug)]
@@ -22,7 +43,7 @@ impl Progress {
     #[must_use]
     pub fn new(total: u64) -> Self {
         let style = if total == 0 { "{spinner} {elapsed} {msg}" } else { "{wide_bar} {percent:>3} %  {msg}" };
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = (std::io::stderr().is_terminal() && !is_silent()).then(|| {
             let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
             bar.with_style(
                 ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -37,7 +58,7 @@ impl Progress {
             bar.set_message(message());
             bar.set_position(done);
         } else if monotonic() >= self.next_line {
-            eprintln!("{}", message());
+            say(message());
             self.next_line = monotonic() + INTERVAL;
         }
     }

@@ -3,6 +3,7 @@
 //! Each test file is one promise. This library is what they share: a stack with quick windows, load that keeps
 //! receipts, and two judges: the audit, and a recount that trusts nothing of ours.
 
+mod browser;
 mod bucket;
 mod flood;
 mod foreign;
@@ -28,6 +29,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stack::{Options, Stack};
 
+pub use browser::Browser;
 pub use bucket::{Stored, byte_lines, create_bucket, delete, fetch, keys, lines, put, store};
 pub use flood::flood;
 pub use foreign::{Foreign, ForeignHeader, produce};

@@ -61,10 +61,12 @@ async fn up(options: &Options, home: &Home) -> Result<ExitCode> {
     screen.close();
     match started {
         Some(Ok(Up::Started)) => {
-            say(&format!("up in {:.0} s\n{}", began.elapsed().as_secs_f64(), places(options, home)));
+            let places = places(options, home, has_dashboard(home).await);
+            say(&format!("up in {:.0} s\n{places}", began.elapsed().as_secs_f64()));
         }
         Some(Ok(Up::WasRunning)) => {
-            say(&format!("already running: nothing to do\n{}", places(options, home)));
+            let places = places(options, home, has_dashboard(home).await);
+            say(&format!("already running: nothing to do\n{places}"));
             return status(home).await;
         }
         Some(Err(error)) => return Err(error.into()),
@@ -77,13 +79,26 @@ async fn up(options: &Options, home: &Home) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn has_dashboard(home: &Home) -> bool {
+    let reply = control::call(home, &Request::Status, SILENCE, |_| ()).await;
+    matches!(reply, Ok(Reply::Status(status)) if status.has_dashboard())
+}
+
 /// Where everything is.
-fn places(options: &Options, home: &Home) -> String {
+fn places(options: &Options, home: &Home, has_dashboard: bool) -> String {
     let ports = &options.ports;
+    let dashboard = match has_dashboard {
+        true => format!(
+            "http://localhost:{}   (open it: is it working, how fast, is anything lost?)",
+            ports.dashboard
+        ),
+        false => "none".to_owned(),
+    };
     let first = |service| format!("http://localhost:{}", ports.health(service, 1));
     format!(
         "
   API        http://localhost:{api}/api/pageviews
+  dashboard  {dashboard}
   health     {ingest}/actuator/health  {aggregator}/…  {sink}/…
   metrics    {ingest}/metrics  {aggregator}/…  {sink}/…
   Kafka      localhost:{kafka}

@@ -79,6 +79,16 @@ pub enum Error {
         /// What the port plan has room for.
         limit: u16,
     },
+    /// A variable of our own has a value that says nothing.
+    #[error("{variable} is {wanted}, not {value:?}")]
+    Setting {
+        /// The variable.
+        variable: &'static str,
+        /// What it is set to.
+        value: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
     /// The supervisor of this folder runs already.
     #[error("a stack is already running in {0}")]
     AlreadyRunning(PathBuf),
@@ -107,7 +117,7 @@ impl Error {
     /// What a command that fails so exits with: 64 wrong usage, 2 nobody there to ask, 1 all else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::TooMany { .. } => 64,
+            Error::TooMany { .. } | Error::Setting { .. } => 64,
             Error::NotUp(_) => 2,
             Error::Supervisor { exit, .. } => *exit,
             _ => 1,

@@ -27,9 +27,9 @@ pub(crate) fn cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// Asks a service's readiness endpoint; `Err` says why it is not ready.
-pub(crate) async fn ready(port: u16) -> Result<(), String> {
-    let url = format!("http://127.0.0.1:{port}/actuator/health/readiness");
+/// Asks a process by the `path` that tells its readiness; `Err` says why it is not ready.
+pub(crate) async fn ready(port: u16, path: &str) -> Result<(), String> {
+    let url = format!("http://127.0.0.1:{port}{path}");
     let answer = client().get(url).send().await.map_err(|error| format!("port {port}: {}", cause(&error)))?;
     let status = answer.status();
     if status.is_success() {

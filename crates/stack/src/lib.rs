@@ -55,6 +55,7 @@ mod watch;
 mod board;
 mod broker;
 mod cli;
+mod dashboard;
 mod emulator;
 mod fuzzer;
 mod kafka_tool;

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::{Ports, Service, launch};
 
 /// As short as a busy machine allows: Kafka's own 9 s are what every restart after `kill -9` waits for.
 pub(crate) const BROKER_SESSION: Duration = Duration::from_secs(4);
+
+/// As `pageviews dashboard` does by itself.
+const AUDIT_EVERY: Duration = Duration::from_secs(60);
 
 /// What stack to start, and where. Begin with [`Options::local`] or [`Options::test`] and change what differs.
 #[derive(Debug, Clone)]
@@ -27,6 +30,9 @@ pub struct Options {
     pub replicas: BTreeMap<Service, u16>,
     /// Whether to create the topics, with `pageviews topics`.
     pub topics: bool,
+    /// How long the dashboard pauses between two audits; without, there is no dashboard. Where it cannot be started, the rest
+    /// goes on without it.
+    pub dashboard: Option<Duration>,
     /// Whether to apply terraform, which takes a quarter of a minute. Otherwise just the bucket is created.
     pub terraform: bool,
     /// Further variables for all services and the CLI, over everything else.
@@ -51,9 +57,10 @@ impl Options {
             bin_dir: bin_dir()?,
             config: repo.join("deploy/config/local.toml"),
             repo,
-            ports: Ports::local(),
+            ports: local_ports()?,
             replicas: Service::ALL.map(|service| (service, 1)).into(),
             topics: true,
+            dashboard: Some(AUDIT_EVERY),
             terraform: true,
             env: Vec::new(),
             broker_session: BROKER_SESSION,
@@ -71,6 +78,7 @@ impl Options {
         Ok(Options {
             home: std::env::temp_dir().join(format!("pageview-stack-{name}-{suffix}")),
             ports: Ports::reserve()?,
+            dashboard: None,
             terraform: false,
             test: true,
             config: repo.join("deploy/config/test.toml"),
@@ -90,6 +98,12 @@ impl Options {
         self
     }
 
+    /// Starts the dashboard, too, which audits so often.
+    pub fn dashboard(mut self, audit_every: Duration) -> Options {
+        self.dashboard = Some(audit_every);
+        self
+    }
+
     /// Changes after how long without a heartbeat a broker is taken for dead.
     pub fn broker_session(mut self, session: Duration) -> Options {
         self.broker_session = session;
@@ -101,6 +115,16 @@ impl Options {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
+}
+
+/// The documented ports, and the dashboard's where `DASHBOARD_PORT` puts it.
+fn local_ports() -> Result<Ports> {
+    let mut ports = Ports::local();
+    if let Some(port) = std::env::var("DASHBOARD_PORT").ok().filter(|port| !port.is_empty()) {
+        let (variable, wanted) = ("DASHBOARD_PORT", "the number of a port");
+        ports.dashboard = port.parse().map_err(|_| Error::Setting { variable, value: port, wanted })?;
+    }
+    Ok(ports)
 }
 
 /// Our binaries are beside the one that runs, or one folder above where that is a test (`target/release/deps`).

@@ -25,6 +25,8 @@ pub struct Ports {
     bases: [u16; 3],
     /// The most replicas of a service.
     pub limit: u16,
+    /// The dashboard, where there is one.
+    pub dashboard: u16,
     /// Keeps other test stacks away from this block for as long as a clone lives.
     _reservation: Option<Arc<File>>,
 }
@@ -74,6 +76,7 @@ impl Ports {
             first: [8081, 8082],
             bases: [8180, 8280, 8380],
             limit: 50,
+            dashboard: 8085,
             _reservation: None,
         }
     }
@@ -109,7 +112,8 @@ impl Ports {
             api: base + 3,
             first: [base + 4, base + 5],
             bases: [base + 9, base + 27, base + 45],
-            limit: 18,
+            limit: 17,
+            dashboard: base + 63,
             _reservation: Some(lock),
         }
     }
@@ -132,6 +136,11 @@ impl Ports {
     /// Where health and metrics of a replica are.
     pub fn health(&self, service: Service, number: u16) -> u16 {
         self.of(Replica { service, number }).health()
+    }
+
+    /// Where health and metrics of all replicas that a service may have are, as `pageviews dashboard` is told it.
+    pub(crate) fn all(&self, service: Service) -> String {
+        format!("127.0.0.1:{}-{}", self.health(service, 1), self.health(service, self.limit))
     }
 
     pub(crate) fn of(&self, replica: Replica) -> ReplicaPorts {
@@ -225,10 +234,11 @@ mod tests {
             let replicas = Service::ALL.into_iter().flat_map(|service| {
                 (1..=ports.limit).map(move |number| ports.of(Replica { service, number }).health())
             });
-            replicas.chain(ports.needed().into_iter().map(|(port, _)| port)).collect()
+            let needed = ports.needed().into_iter().map(|(port, _)| port);
+            replicas.chain(needed).chain([ports.dashboard]).collect()
         };
-        // Two for each broker, S3, the API, two well-known ones, and one for each replica.
-        assert_eq!(all(&one).len(), 10 + 3 * usize::from(one.limit));
+        // Two for each broker, S3, the API, two well-known ones, the dashboard, and one for each replica.
+        assert_eq!(all(&one).len(), 11 + 3 * usize::from(one.limit));
         assert!(all(&one).is_disjoint(&all(&two)));
         let block = one.first_broker()..one.first_broker() + BLOCK;
         assert!(all(&one).iter().all(|port| block.contains(port)));

@@ -37,6 +37,8 @@ pub struct Stack {
     /// A process for each broker.
     pub(crate) kafka: Vec<Process>,
     pub(crate) s3: Process,
+    /// Where it is wanted, and could be started.
+    pub(crate) dashboard: Option<Process>,
     pub(crate) stopped: bool,
 }
 
@@ -110,6 +112,7 @@ impl Stack {
             restarts: HashMap::new(),
             kafka: kafka_processes,
             s3: s3_process,
+            dashboard: None,
             stopped: false,
             options,
             home,
@@ -119,6 +122,9 @@ impl Stack {
             board,
         };
         stack.bring_up(&kafka, &s3).await?;
+        if let Some(audit_every) = stack.options.dashboard {
+            stack.bring_up_dashboard(audit_every).await;
+        }
         Ok(stack)
     }
 
@@ -277,9 +283,10 @@ impl Stack {
         self.board.replace(self.processes());
     }
 
-    /// The infrastructure, and every replica of every service.
+    /// The infrastructure, every replica of every service, and the dashboard.
     pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.kafka.iter().chain([&self.s3]).chain(self.services.values().flatten())
+        let services = self.services.values().flatten();
+        self.kafka.iter().chain([&self.s3]).chain(services).chain(&self.dashboard)
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -290,7 +297,7 @@ impl Stack {
 fn check_binaries(options: &Options) -> Result<()> {
     let services =
         options.replicas.iter().filter(|(_, replicas)| **replicas > 0).map(|(service, _)| service.name());
-    let cli = options.topics.then_some(crate::cli::BINARY);
+    let cli = (options.topics || options.dashboard.is_some()).then_some(crate::cli::BINARY);
     let paths = services.chain(cli).map(|name| options.bin_dir.join(name));
     match paths.into_iter().find(|path| !path.is_file()) {
         Some(missing) => Err(Error::BinaryMissing(missing)),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dashboard;
+
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
@@ -31,9 +33,15 @@ pub struct Status {
 }
 
 impl Status {
-    /// Whether everything is ready.
+    /// Whether everything is ready; the dashboard, which only looks, does not count.
     pub fn is_ready(&self) -> bool {
-        self.started && self.rows.iter().all(|row| row.not_ready.is_none())
+        let mut rows = self.rows.iter().filter(|row| row.name != dashboard::NAME);
+        self.started && rows.all(|row| row.not_ready.is_none())
+    }
+
+    /// Whether there is a dashboard that can be looked at.
+    pub fn has_dashboard(&self) -> bool {
+        self.rows.iter().any(|row| row.name == dashboard::NAME && row.not_ready.is_none())
     }
 
     /// The table that `stack status` prints.
@@ -99,6 +107,10 @@ mod tests {
             not_ready: Some("was killed by signal 9, starts again soon".into()),
             port: 8382,
         };
+        let well = Status { started: true, rows: vec![kafka.clone()] };
+        let blind = Row { name: "dashboard".into(), ..sink.clone() };
+        let status = Status { rows: vec![kafka.clone(), blind], ..well.clone() };
+        assert!(well.is_ready() && status.is_ready() && !status.has_dashboard());
         let status = Status { started: true, rows: vec![kafka, sink] };
         assert!(!status.is_ready());
         let expected = "\

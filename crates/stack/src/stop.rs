@@ -21,6 +21,10 @@ impl Stack {
     }
 
     async fn stop_all(&mut self) {
+        // It would only show what is stopping.
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.stop().await;
+        }
         for (service, replicas) in &self.services {
             if replicas.is_empty() {
                 continue;

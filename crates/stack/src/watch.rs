@@ -46,6 +46,8 @@ pub(crate) enum Probe {
     S3(Ports),
     /// One of our services.
     Readiness,
+    /// The page is served: all else is what it shows.
+    Dashboard,
 }
 
 /// One process, as others see it. Clones look at the same one.
@@ -86,7 +88,8 @@ impl Watch {
             Phase::Running { .. } => match &self.probe {
                 Probe::Kafka(brokers) => kafka_probe::answers(self.port, *brokers).await,
                 Probe::S3(ports) => ministack::answers(ports).await,
-                Probe::Readiness => health::ready(self.port).await,
+                Probe::Readiness => health::ready(self.port, "/actuator/health/readiness").await,
+                Probe::Dashboard => health::ready(self.port, "/healthz").await,
             },
             Phase::Waiting(how) => Err(format!("{how}, starts again soon")),
             Phase::GaveUp(why) => Err(why),

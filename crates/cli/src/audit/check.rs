@@ -11,7 +11,7 @@ use crate::objects::Unread;
 /// The verdict of one check. The worst of all is the audit's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Status {
+pub(crate) enum Status {
     Ok,
     /// What it takes to tell is not there, or not yet.
     NotProvable,
@@ -20,16 +20,16 @@ pub(super) enum Status {
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Check {
-    pub(super) name: String,
-    pub(super) status: Status,
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) status: Status,
     /// What was compared, with numbers.
-    pub(super) compared: String,
+    pub(crate) compared: String,
     /// What is wrong, or missing for a verdict.
-    pub(super) findings: Vec<String>,
+    pub(crate) findings: Vec<String>,
     /// The numbers again, for programs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) numbers: BTreeMap<&'static str, u64>,
+    pub(crate) numbers: BTreeMap<&'static str, u64>,
 }
 
 impl Check {

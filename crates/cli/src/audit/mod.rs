@@ -25,6 +25,7 @@ mod forgotten;
 mod identity;
 mod inventory;
 mod ledger;
+mod live;
 mod positions;
 mod quiet;
 mod reader;
@@ -41,6 +42,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use model::EpochSeconds;
 use s3_sink::Kind;
+use s3_sink::bucket::Bucket;
 use service::Config;
 use service::clock::monotonic;
 use service::config::Pipeline;
@@ -51,7 +53,9 @@ use crate::progress;
 use crate::span::Span;
 use crate::verdict::Unreachable;
 use crate::{Verdict, objects, output};
-use check::Status;
+pub(crate) use check::{Check, Status};
+pub(crate) use live::{Audited, Auditor};
+
 use forgotten::Register;
 use ledger::TopicLedger;
 use positions::Positions;
@@ -123,25 +127,8 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
     let positions = block_in_place(|| Positions::connect(config, &topics, options.wait.max(LOOK)))?;
     let mut reader = Reader::new(bucket.clone(), &topics);
     let snapshot = quiet_snapshot(&positions, &mut reader, deadline).await?;
-    let Snapshot { ledgers, progress, register, objects, keys, in_flight } = &snapshot;
-
-    let identity = block_in_place(|| identity::check(ledgers, keys, |topic| positions.identity(topic)));
-    let is_same_topic = identity.status == Status::Ok;
-    let mut checks = vec![identity, coverage::check(ledgers, progress), quiet::check(progress, *in_flight)];
-    // Without these, what is missing may be on its way, or was never known.
-    let is_settled = check::worst(&checks) == Status::Ok;
-    checks.extend([
-        ledger::check(ledgers),
-        inventory::check_listed(ledgers, progress, keys, register),
-        inventory::check_unlisted(ledgers, keys),
-    ]);
-    checks.extend(forgotten::check(register, keys));
-    checks.extend([
-        balance::check(ledgers, progress, is_settled),
-        balance::check_dead_letters(ledgers, progress, is_settled),
-        scan::rows(&bucket, ledgers, objects, Kind::Aggregates, progress.partial_rows()).await?,
-        scan::rows(&bucket, ledgers, objects, Kind::Late, 0).await?,
-    ]);
+    let Snapshot { ledgers, register, objects, .. } = &snapshot;
+    let Judged { mut checks, is_settled, is_same_topic, .. } = judge(&bucket, &positions, &snapshot).await?;
     let mut scope = Scope { receipts: !loads.is_empty(), ..Scope::default() };
     if options.deep {
         let found = deep::audit(config, &bucket, &snapshot, span, is_settled, is_same_topic).await?;
@@ -169,8 +156,43 @@ pub(crate) async fn run(config: &Config, options: &Options) -> anyhow::Result<Ve
     Ok(check::worst(&checks).into())
 }
 
+/// What the quick audit says of a snapshot.
+struct Judged {
+    checks: Vec<Check>,
+    /// Whether all has arrived: without that, what is missing may be on its way, or was never known.
+    is_settled: bool,
+    /// Whether what cannot be proved is only what has not arrived.
+    is_known: bool,
+    /// Whether the ledger is that of these topics.
+    is_same_topic: bool,
+}
+
+/// Holds everything in `snapshot` against everything else, and reads `aggregates/` and `late/`.
+async fn judge(bucket: &Bucket, positions: &Positions, snapshot: &Snapshot) -> anyhow::Result<Judged> {
+    let Snapshot { ledgers, progress, register, objects, keys, in_flight } = snapshot;
+    let identity = block_in_place(|| identity::check(ledgers, keys, |topic| positions.identity(topic)));
+    let is_same_topic = identity.status == Status::Ok;
+    let mut checks = vec![identity, coverage::check(ledgers, progress)];
+    let is_known = check::worst(&checks) == Status::Ok;
+    checks.push(quiet::check(progress, *in_flight));
+    let is_settled = check::worst(&checks) == Status::Ok;
+    checks.extend([
+        ledger::check(ledgers),
+        inventory::check_listed(ledgers, progress, keys, register),
+        inventory::check_unlisted(ledgers, keys),
+    ]);
+    checks.extend(forgotten::check(register, keys));
+    checks.extend([
+        balance::check(ledgers, progress, is_settled),
+        balance::check_dead_letters(ledgers, progress, is_settled),
+        scan::rows(bucket, ledgers, objects, Kind::Aggregates, progress.partial_rows()).await?,
+        scan::rows(bucket, ledgers, objects, Kind::Late, 0).await?,
+    ]);
+    Ok(Judged { checks, is_settled, is_known, is_same_topic })
+}
+
 /// The topics of a pipeline, by the writer that drains them.
-fn topics(pipeline: &Pipeline) -> Vec<(Kind, String)> {
+pub(crate) fn topics(pipeline: &Pipeline) -> Vec<(Kind, String)> {
     let topic = |kind| match kind {
         Kind::Raw => pipeline.pageviews_topic.clone(),
         Kind::Aggregates => pipeline.aggregates_topic.clone(),

@@ -74,6 +74,16 @@ impl Progress {
         self.moved = moved.map(|(partition, _)| *partition).collect();
     }
 
+    /// How many events of `topic` somebody has not taken in: each once, whether the sink lags, or the aggregator, or both.
+    pub(super) fn on_their_way(&self, topic: &str) -> u64 {
+        let mut behind = BTreeMap::<i32, u64>::new();
+        for lag in self.lags.iter().filter(|lag| lag.topic == topic) {
+            let offsets = behind.entry(lag.partition).or_default();
+            *offsets = (*offsets).max(lag.end.abs_diff(lag.position));
+        }
+        behind.values().sum()
+    }
+
     /// Whether `who` has records of a partition before it.
     pub(super) fn is_behind(&self, who: &str, topic: &str, partition: i32) -> bool {
         self.lags.iter().any(|lag| (lag.who, lag.topic.as_str(), lag.partition) == (who, topic, partition))
@@ -146,6 +156,24 @@ mod tests {
             ]
         );
         assert!(words(&progress, 0).starts_with("waiting: aggregator is 1,002 offsets behind"));
+    }
+
+    #[test]
+    fn an_event_is_on_its_way_once_whoever_lags() {
+        let lag = |who, topic: &str, partition, position| Lag {
+            who,
+            topic: topic.to_owned(),
+            partition,
+            position,
+            end: 10,
+        };
+        let lags = vec![
+            lag("s3-sink", "pageviews", 0, 3),
+            lag("aggregator", "pageviews", 0, 8),
+            lag("aggregator", "pageviews", 1, 9),
+            lag("s3-sink", "another", 0, 0),
+        ];
+        assert_eq!(Progress { lags, ..Progress::default() }.on_their_way("pageviews"), 8);
     }
 
     #[test]

@@ -15,14 +15,13 @@ use clap::Args;
 use indicatif::HumanCount;
 use reqwest::Url;
 use service::{Shutdown, clock};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::Verdict;
 use crate::arguments::duration;
-use crate::output;
 use crate::progress::Progress;
 use crate::receipts::{Answer, IdSpace};
+use crate::{output, signals};
 use events::{Ids, Recipe};
 use journal::Journal;
 use load::Load;
@@ -104,7 +103,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Verdict> {
         None => Timeline::Now,
     };
     let shutdown = Shutdown::new();
-    tokio::spawn(request_on_signal(shutdown.clone()));
+    tokio::spawn(signals::request(shutdown.clone()));
     eprintln!("sending to {url} with --seed {seed}");
     let load = Arc::new(Load::new(url.clone(), recipe, timeline, pace, journal, shutdown)?);
 
@@ -172,21 +171,6 @@ async fn drive(load: &Arc<Load>, options: &Options) -> anyhow::Result<Tally> {
                 });
             }
         }
-    }
-}
-
-/// The first signal ends the load once its requests are answered; the second ends the process.
-async fn request_on_signal(shutdown: Shutdown) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        if shutdown.requested() {
-            std::process::exit(service::exit::FAILED.into());
-        }
-        shutdown.request();
     }
 }
 

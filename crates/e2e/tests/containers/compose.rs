@@ -170,6 +170,7 @@ impl Compose {
             ("KAFKA_PORT", ports.first_broker().to_string()),
             ("S3_PORT", ports.s3.to_string()),
             ("PROMETHEUS_PORT", self.prometheus_port().to_string()),
+            ("DASHBOARD_PORT", ports.dashboard.to_string()),
             ("PAGEVIEW_CONFIG", self.options.repo.join("deploy/config/local.toml").display().to_string()),
             ("PAGEVIEW_KAFKA__BOOTSTRAP_SERVERS", format!("localhost:{}", ports.first_broker())),
             ("PAGEVIEW_AWS__S3__ENDPOINT_OVERRIDE", format!("http://127.0.0.1:{}", ports.s3)),

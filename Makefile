@@ -117,8 +117,12 @@ need-all: need-rust
 	[ -z "$$missing" ]
 
 need-test: need-all
-	@[ -n "$${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null \
-	  || { echo "missing: chromium, which looks at the dashboard (Debian: apt-get install chromium; or set CHROMIUM)" >&2; exit 1; }
+	@missing=; $(call need,prometheus,which the alerts are tried in,prometheus); \
+	[ -n "$${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null \
+	  || { echo "missing: chromium, which looks at the dashboard (Debian: apt-get install chromium; or set CHROMIUM)" >&2; missing=1; }; \
+	command -v terraform >/dev/null \
+	  || { echo "missing: terraform, whose alarms are tried (https://developer.hashicorp.com/terraform/install)" >&2; missing=1; }; \
+	[ -z "$$missing" ]
 
 need-dist: need-rust
 	@missing=; $(call need,perl,which configures OpenSSL,perl); [ -z "$$missing" ]

@@ -1,7 +1,6 @@
 //! What `terraform/environments/local` makes beside the bucket, in an emulator of CloudWatch, SNS and Glue.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
@@ -30,10 +29,6 @@ const TOPIC: &str = "arn:aws:sns:eu-west-2:000000000000:pageviews-alarms";
 
 #[tokio::test]
 async fn alarms_dashboard_and_tables_are_made_and_a_second_plan_changes_nothing() -> Result<()> {
-    if Command::new("terraform").arg("version").output().is_err() {
-        println!("terraform is not installed: nothing was tested");
-        return Ok(());
-    }
     let Options { home, repo, .. } = Options::test("terraform")?;
     let emulator = Emulator::alone(&home, |_| ()).await?;
     let terraform = async |arguments: &[&str]| -> Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use service::metrics::text::{self, Sample as Line};
 
 use super::address::Service;
 
@@ -57,48 +58,24 @@ pub(crate) struct Sample {
     pub(crate) version: Option<String>,
 }
 
-/// One line of Prometheus' text.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Line<'a> {
-    name: &'a str,
-    labels: &'a str,
-    value: f64,
-}
-
-impl<'a> Line<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        if line.starts_with('#') {
-            return None;
-        }
-        let (series, value) = line.rsplit_once(' ')?;
-        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-        Some(Self { name, labels: labels.trim_end_matches('}'), value: value.parse().ok()? })
-    }
-
-    /// The value of a label. Those that are asked for have no commas and quotes in them.
-    fn label(&self, name: &str) -> Option<&'a str> {
-        let mut labels = self.labels.split(',');
-        labels.find_map(|label| label.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"'))
-    }
-
-    fn is_api(&self) -> bool {
-        self.label("route").is_some_and(|route| route.starts_with("/api/"))
-    }
+/// Whether it is about requests that post events.
+fn is_api(line: &Line<'_>) -> bool {
+    line.label("route").is_some_and(|route| route.starts_with("/api/"))
 }
 
 impl Sample {
     /// Reads what `/metrics` of a replica of `service` answers; what it does not know it passes over.
     pub(crate) fn parse(service: Service, text: &str) -> Self {
         let mut sample = Self::default();
-        text.lines().filter_map(Line::parse).for_each(|line| sample.take(service, line));
+        text::samples(text).for_each(|line| sample.take(service, &line));
         sample
     }
 
-    fn take(&mut self, service: Service, line: Line<'_>) {
+    fn take(&mut self, service: Service, line: &Line<'_>) {
         let value = line.value;
         match line.name {
             "pageviews_produced_total" => self.count(Counter::Accepted, value),
-            "http_requests_total" if line.is_api() => {
+            "http_requests_total" if is_api(line) => {
                 self.count(Counter::Requests, value);
                 match line.label("status").and_then(|status| status.chars().next()) {
                     Some('4') => self.count(Counter::Refused, value),
@@ -106,7 +83,7 @@ impl Sample {
                     _ => {}
                 }
             }
-            "http_request_duration_seconds_bucket" if line.is_api() => {
+            "http_request_duration_seconds_bucket" if is_api(line) => {
                 if let Some(bound) = line.label("le").and_then(microseconds) {
                     *self.answers.entry(bound).or_default() += value;
                 }

@@ -13,6 +13,9 @@ pub(crate) fn evaluate(expression: &str, of: impl Fn(&str) -> Result<Option<f64>
     Ok(value.filter(|value| value.is_finite()))
 }
 
+/// A sign, and what it does.
+type Operator = (&'static str, fn(f64, f64) -> f64);
+
 struct Parser<'a, F> {
     rest: &'a str,
     of: F,
@@ -53,7 +56,7 @@ impl<F: Fn(&str) -> Result<Option<f64>>> Parser<'_, F> {
     fn chain(
         &mut self,
         part: fn(&mut Self) -> Result<Option<f64>>,
-        operators: &[(&str, fn(f64, f64) -> f64)],
+        operators: &[Operator],
     ) -> Result<Option<f64>> {
         let mut left = part(self)?;
         while let Some((_, apply)) = operators.iter().find(|(sign, _)| self.take(sign)) {

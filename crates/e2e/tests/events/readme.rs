@@ -7,7 +7,7 @@ use e2e::{Answer, README_EVENT, answer, audit_ledger, counts, eventually, keys, 
 use serde_json::{Value, json};
 use stack::{Service, Stack};
 
-const README: &str = include_str!("../../../README.md");
+const README: &str = include_str!("../../../../README.md");
 
 #[tokio::test]
 async fn the_readme_events_are_accepted_counted_and_stored() -> Result<()> {

@@ -179,6 +179,10 @@ impl Compose {
         ]
     }
 
+    pub(crate) const fn dashboard_port(&self) -> u16 {
+        self.options.ports.dashboard
+    }
+
     /// One more of the block that no other test has.
     pub(crate) const fn prometheus_port(&self) -> u16 {
         self.options.ports.api + 1
